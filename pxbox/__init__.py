@@ -1,0 +1,1 @@
+"""PxBox: a universal data-entry broker."""

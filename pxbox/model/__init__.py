@@ -1,0 +1,1 @@
+"""Values: what the broker talks about. No I/O, no decisions."""
