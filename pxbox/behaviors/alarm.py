@@ -1,0 +1,66 @@
+"""The alarm clock: takes due alarms and has their subjects fire them (S10)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import trio
+
+# A due alarm fires within a second: a look every half of one leaves the other for the firing.
+LOOK_SECONDS = 0.5
+MOST_AT_ONCE = 100
+# A taken alarm whose firing failed is tried again after this.
+INVISIBLE = timedelta(seconds=30)
+
+
+class DueAlarm(Protocol):
+    @property
+    def id(self) -> str: ...
+    @property
+    def generation(self) -> int: ...
+    @property
+    def due(self) -> datetime: ...
+    @property
+    def subject(self) -> str: ...
+
+
+class AlarmClock:
+    """`take(most, invisible)` gives due alarms, oldest first; `fire(alarm)` fires one.
+
+    Both may raise; `on_failure` is told, and what was taken is tried again later.
+    """
+
+    def __init__(
+        self,
+        take: Callable[[int, timedelta], Awaitable[Sequence[DueAlarm]]],
+        fire: Callable[[DueAlarm], Awaitable[None]],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._take = take
+        self._fire = fire
+        self._on_failure = on_failure
+
+    async def run(self) -> None:
+        """Fire alarms until cancelled."""
+        while True:
+            taken = await self._take_due()
+            async with trio.open_nursery() as nursery:
+                for alarm in taken:
+                    nursery.start_soon(self._fire_one, alarm)
+            if len(taken) < MOST_AT_ONCE:
+                await trio.sleep(LOOK_SECONDS)
+
+    async def _take_due(self) -> Sequence[DueAlarm]:
+        try:
+            return await self._take(MOST_AT_ONCE, INVISIBLE)
+        except Exception as error:
+            self._on_failure(error)
+            return ()
+
+    async def _fire_one(self, alarm: DueAlarm) -> None:
+        try:
+            await self._fire(alarm)
+        except Exception as error:
+            self._on_failure(error)

@@ -1,0 +1,175 @@
+"""The actor of one channel in this process: who watches it, and how far it has told them.
+
+It exists only while somebody watches (A5). It delivers strictly one number after another (E5):
+what comes twice is skipped, what is missing is read, whoever brings the news.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from actors import Drop
+from pxbox.ports import Entry, Log, Streams, StreamsUnavailable
+
+# How many entries are read at once to fill a gap or to let a subscriber catch up.
+PAGE = 500
+
+
+class Subscriber(Protocol):
+    """Who watches a channel. `put` takes one event as it is sent and must not block or raise."""
+
+    def put(self, channel: str, entry: Entry, encoded: bytes) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Deliver to `subscriber` from now on. `after`: it has everything up to there; None: from the
+    head on. The reply is `Joined`, or `Behind` where it must read more first."""
+
+    subscriber: Subscriber
+    after: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    subscriber: Subscriber
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """These entries were just committed here."""
+
+    entries: list[Entry]
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Somebody says that the channel has come to `head`; 0: nobody knows how far."""
+
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """Every event after `head` is going to be delivered."""
+
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """The events of all channels; `encode` makes what is sent of one, once for all readers."""
+
+    log: Log
+    streams: Streams
+    encode: Callable[[str, Entry], bytes]
+
+    async def read(self, channel: str, after: int, limit: int) -> list[Entry]:
+        """Entries from `after + 1` on: from the hot window, or below it from the log (E2).
+
+        Raises LogUnavailable.
+        """
+        try:
+            entries = await self.streams.read(channel, after, limit)
+        except StreamsUnavailable:
+            entries = None
+        # An empty window says nothing: the head may be ahead of it.
+        return entries or await self.log.read(channel, after, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Have this process told of a channel's news, and told no more."""
+
+    begin: Callable[[str], None]
+    end: Callable[[str], None]
+
+
+class ChannelActor:
+    def __init__(self, channel: str, events: Events, watch: Watch) -> None:
+        self._channel = channel
+        self._events = events
+        self._watch = watch
+        self._subscribers: list[Subscriber] = []
+        self._head: int | None = None
+
+    async def receive(self, message: object) -> object:
+        match message:
+            case News(entries):
+                return await self._news(entries)
+            case Look(head):
+                return await self._look(head)
+            case Join(subscriber, after):
+                return await self._join(subscriber, after)
+            case Leave(subscriber):
+                if subscriber in self._subscribers:
+                    self._subscribers.remove(subscriber)
+                return self._rest()
+        raise TypeError(f"no such message: {message!r}")
+
+    async def _join(self, subscriber: Subscriber, after: int | None) -> object:
+        if self._head is None:
+            # Watch first: what is committed between the two is told, and skipped if it was read.
+            self._watch.begin(self._channel)
+            self._head = (await self._events.log.bounds(self._channel)).head
+        if after is not None and after < self._head:
+            missed = await self._events.read(self._channel, after, PAGE)
+            if after + len(missed) < self._head:
+                return Behind(self._head)
+            self._deliver_new(missed)
+            for entry in missed:
+                subscriber.put(self._channel, entry, self._encoded(entry))
+        if subscriber not in self._subscribers:
+            self._subscribers.append(subscriber)
+        return Joined(self._head)
+
+    async def _news(self, entries: list[Entry]) -> object:
+        if self._head is None:
+            return Drop()
+        if entries[0].seq > self._head + 1:
+            await self._read_up_to(entries[-1].seq)
+        self._deliver_new(entries)
+        return None
+
+    async def _look(self, head: int) -> object:
+        if self._head is None:
+            return Drop()
+        if head == 0 or head > self._head:
+            await self._read_up_to(head)
+        return None
+
+    async def _read_up_to(self, head: int) -> None:
+        """Deliver what the log has beyond our head, at least up to `head`."""
+        while True:
+            assert self._head is not None
+            entries = await self._events.read(self._channel, self._head, PAGE)
+            self._deliver_new(entries)
+            if not entries or self._head >= head > 0:
+                return
+
+    def _deliver_new(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            assert self._head is not None
+            if entry.seq != self._head + 1:
+                continue
+            encoded = self._encoded(entry)
+            for subscriber in self._subscribers:
+                subscriber.put(self._channel, entry, encoded)
+            self._head = entry.seq
+
+    def _encoded(self, entry: Entry) -> bytes:
+        return self._events.encode(self._channel, entry)
+
+    def _rest(self) -> object:
+        if self._subscribers:
+            return None
+        if self._head is not None:
+            self._watch.end(self._channel)
+        return Drop()

@@ -1,0 +1,209 @@
+"""The listener: one port; each connection in a task of its own, out of which nothing escapes."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import trio
+
+from pxbox.edge.host import HttpHost
+from pxbox.edge.http import HttpConnection
+from pxbox.edge.limits import EdgeLimits
+from pxbox.edge.refusals import too_many_connections
+from pxbox.tcp import Wire
+from pxbox.ws.handover import WebSocketHandler, hand_over
+
+_BACKLOG = 2048
+_ACCEPTED_PER_TURN = 64
+_TURNED_AWAY_AT_ONCE = 128
+_NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
+_NO_ROOM_PAUSE_SECONDS = 0.1
+
+
+@dataclass(slots=True)
+class EdgeStats:
+    """`connections` and `websockets` are open now; the others are counted since the start."""
+
+    connections: int = 0
+    websockets: int = 0
+    accepted_total: int = 0
+    turned_away_total: int = 0
+    faults_total: int = 0
+
+
+async def open_listeners(host: str, port: int) -> list[socket.socket]:
+    """Listening sockets on every address of `host`, all on one port; 0 picks a free one.
+
+    Raises OSError where an address cannot be had.
+    """
+    addresses = await trio.socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+    )
+    listeners: list[socket.socket] = []
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(addresses):
+            listener = socket.socket(family, kind, protocol)
+            listeners.append(listener)
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((address[0], port, *address[2:]))
+            port = listener.getsockname()[1]
+            listener.listen(_BACKLOG)
+    except BaseException:
+        for listener in listeners:
+            listener.close()
+        raise
+    return listeners
+
+
+class Edge:
+    """Serves HTTP by `http` and WebSockets by `websocket`, on one port.
+
+    `http.on_error` hears of every fault on a connection, app, handler and edge alike; what peers
+    do wrong is no fault. `stats` may be read at any time.
+    """
+
+    def __init__(
+        self, *, http: HttpHost, websocket: WebSocketHandler, limits: EdgeLimits | None = None
+    ) -> None:
+        self.stats = EdgeStats()
+        self._http = http
+        self._websocket = websocket
+        self._limits = limits or EdgeLimits()
+        self._speaking_http: set[HttpConnection] = set()
+        self._being_turned_away = 0
+
+    async def serve(
+        self,
+        listeners: Sequence[socket.socket],
+        *,
+        draining: trio.Event,
+        task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
+    ) -> None:
+        """Serve these listening sockets, which it closes, until `draining` is set; then drain.
+
+        Draining: nothing is accepted any more, idle connections end at once, requests in hand
+        are answered, WebSocket handlers see `draining`. Returns when all have ended, at the
+        latest after `grace_seconds`, when the rest is cut (A6).
+        """
+        async with trio.open_nursery() as connections:
+            try:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        listener.setblocking(False)
+                        accepting.start_soon(self._accept, listener, connections, draining)
+                    task_status.started()
+                    await draining.wait()
+                    accepting.cancel_scope.cancel()
+            finally:
+                for listener in listeners:
+                    listener.close()
+            for connection in list(self._speaking_http):
+                connection.drain()
+            grace = trio.current_time() + self._limits.grace_seconds
+            connections.cancel_scope.deadline = grace
+
+    async def _accept(
+        self, listener: socket.socket, connections: trio.Nursery, draining: trio.Event
+    ) -> None:
+        while True:
+            await trio.lowlevel.wait_readable(listener.fileno())
+            for _ in range(_ACCEPTED_PER_TURN):
+                try:
+                    accepted, _ = listener.accept()
+                except BlockingIOError:
+                    break
+                except OSError as error:
+                    if error.errno in _NO_ROOM:
+                        self._fault("listener", error)
+                        await trio.sleep(_NO_ROOM_PAUSE_SECONDS)
+                        break
+                    continue  # this one left before it was accepted
+                self._take_in(accepted, connections, draining)
+
+    def _take_in(
+        self, accepted: socket.socket, connections: trio.Nursery, draining: trio.Event
+    ) -> None:
+        self.stats.accepted_total += 1
+        try:
+            wire = Wire(accepted, stall_seconds=self._limits.stall_seconds)
+        except OSError:  # it has left already
+            accepted.close()
+            return
+        if self.stats.connections < self._limits.connections:
+            self.stats.connections += 1
+            connections.start_soon(self._serve_contained, wire, draining)
+            return
+        self.stats.turned_away_total += 1
+        if self._being_turned_away < _TURNED_AWAY_AT_ONCE:
+            self._being_turned_away += 1
+            connections.start_soon(self._turn_away, wire)
+        else:
+            wire.close()
+
+    async def _serve_contained(self, wire: Wire, draining: trio.Event) -> None:
+        try:
+            await self._serve(wire, draining)
+        except Exception as error:
+            self._fault(f"{wire.peer[0]}:{wire.peer[1]}", error)
+        except BaseExceptionGroup as group:
+            # A fault while the connection was being cancelled: the two come in one group.
+            faults, passing = group.split(Exception)
+            if faults is not None:
+                self._fault(f"{wire.peer[0]}:{wire.peer[1]}", faults)
+            if passing is not None:
+                raise passing from None
+        finally:
+            self.stats.connections -= 1
+            wire.close()
+
+    async def _serve(self, wire: Wire, draining: trio.Event) -> None:
+        handshake = await self._serve_http(wire, draining)
+        if handshake is None:
+            return
+        self.stats.websockets += 1
+        try:
+            await hand_over(
+                wire,
+                handshake,
+                self._websocket,
+                draining=draining,
+                limits=self._limits.websocket,
+            )
+        finally:
+            self.stats.websockets -= 1
+
+    async def _serve_http(self, wire: Wire, draining: trio.Event) -> bytes | None:
+        async with trio.open_nursery() as nursery:
+            connection = HttpConnection(wire, self._http, self._limits, nursery)
+            self._speaking_http.add(connection)
+            if draining.is_set():
+                connection.drain()
+            try:
+                handshake = await connection.serve()
+            finally:
+                self._speaking_http.discard(connection)
+        if handshake is None:
+            await connection.part()
+        return handshake
+
+    async def _turn_away(self, wire: Wire) -> None:
+        try:
+            await wire.send_all(too_many_connections().response())
+            await wire.linger(
+                seconds=self._limits.linger_seconds, max_bytes=self._limits.linger_bytes
+            )
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            pass
+        finally:
+            self._being_turned_away -= 1
+            wire.close()
+
+    def _fault(self, peer: str, error: BaseException) -> None:
+        self.stats.faults_total += 1
+        self._http.on_error(peer, error)

@@ -1,0 +1,10 @@
+"""A real PostgreSQL and a real Valkey from wheels, under the data directory (DESIGN 8).
+
+Never as root, never on the network, stopped with the broker; what a killed broker left running
+is taken over by the next one on the same data directory.
+"""
+
+from pxbox.embedded.errors import DataDirInUse, ServerFailed
+from pxbox.embedded.servers import Servers, open_servers, running_urls
+
+__all__ = ["DataDirInUse", "ServerFailed", "Servers", "open_servers", "running_urls"]

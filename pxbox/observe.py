@@ -1,0 +1,104 @@
+"""What can be seen of a running broker: its log and its metrics.
+
+Secrets, tokens and payloads go into neither (X5): log what is named here, never what was sent.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import structlog
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+
+Log = structlog.stdlib.BoundLogger
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+def configure_log(level: str, format: str) -> Log:
+    """Send the log to standard error, as text or as one JSON object a line."""
+    as_text = format == "text" or (format == "auto" and sys.stderr.isatty())
+    renderer: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer() if as_text else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    log: Log = structlog.get_logger()
+    return log
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One figure at one moment. `kind` is gauge or counter; `labels` name its series."""
+
+    name: str
+    help: str
+    kind: str
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+
+class Metrics:
+    """The figures of one broker, read when they are asked for."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        self._latency = Histogram(
+            "pxbox_http_request_seconds",
+            "Time from a request's body to its reply, by operation and status.",
+            ["operation", "status"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+        self._commands = Histogram(
+            "pxbox_ws_command_seconds",
+            "Time from a WebSocket command to its reply, by operation and outcome.",
+            ["operation", "code"],
+            buckets=_BUCKETS,
+            registry=self._registry,
+        )
+
+    def http(self, operation: str, seconds: float, status: int) -> None:
+        self._latency.labels(operation, str(status)).observe(seconds)
+
+    def command(self, operation: str, seconds: float, code: str) -> None:
+        self._commands.labels(operation, code).observe(seconds)
+
+    def read_from(self, readings: Callable[[], Iterable[Reading]]) -> None:
+        """Include what `readings` gives at the time of each rendering."""
+        self._registry.register(_Collector(readings))
+
+    def render(self) -> bytes:
+        """All figures in Prometheus' text format."""
+        return generate_latest(self._registry)
+
+
+class _Collector:
+    def __init__(self, readings: Callable[[], Iterable[Reading]]) -> None:
+        self._readings = readings
+
+    def collect(self) -> Iterator[Metric]:
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for reading in self._readings():
+            names = [name for name, _ in reading.labels]
+            family = families.get(reading.name)
+            if family is None:
+                make = CounterMetricFamily if reading.kind == "counter" else GaugeMetricFamily
+                family = families[reading.name] = make(reading.name, reading.help, labels=names)
+            family.add_metric([value for _, value in reading.labels], reading.value)
+        yield from families.values()

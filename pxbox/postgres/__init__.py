@@ -1,0 +1,1 @@
+"""PostgreSQL: the journal (writes), the views (reads), the schema of the database."""

@@ -1,0 +1,96 @@
+"""One connection, made again when it is lost, every use of it bounded in time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import asyncpg
+
+R = TypeVar("R")
+
+# The server gives up on a statement before we give up on the server, so that what we drop has
+# usually been rolled back already.
+STATEMENT_SECONDS = 4.0
+CALL_SECONDS = 5.0
+CONNECT_SECONDS = 2.0
+# How long a failed connect is believed before the next try.
+RETRY_SECONDS = 0.25
+
+# 08 connection, 53 resources, 57 operator intervention, 25006 read only (a demoted primary).
+_LOST_CLASSES = ("08", "53", "57")
+_READ_ONLY = "25006"
+
+
+class NotConnected(Exception):
+    """No connection could be made: nothing was sent."""
+
+
+class ConnectionLost(Exception):
+    """The connection broke with a statement under way: it may have been committed."""
+
+
+def means_lost(error: asyncpg.PostgresError) -> bool:
+    """Does the server's own error say that this connection is of no use any more?"""
+    state = error.sqlstate or ""
+    return state.startswith(_LOST_CLASSES) or state == _READ_ONLY
+
+
+class Connection:
+    """A connection to Postgres for one asyncio task."""
+
+    def __init__(self, dsn: str, name: str) -> None:
+        self._dsn = dsn
+        self._name = name
+        self._connection: asyncpg.Connection | None = None
+        self._failed_at = float("-inf")
+
+    async def use(self, statement: Callable[[asyncpg.Connection], Awaitable[R]]) -> R:
+        """Run `statement` on the connection.
+
+        Raises NotConnected where nothing was sent, ConnectionLost where the outcome is unknown,
+        and the server's own errors otherwise.
+        """
+        connection = await self._connected()
+        try:
+            async with asyncio.timeout(CALL_SECONDS):
+                return await statement(connection)
+        except asyncpg.PostgresError as error:
+            if not means_lost(error):
+                raise
+            self._drop()
+            raise ConnectionLost(str(error)) from error
+        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+            self._drop()
+            raise ConnectionLost(str(error) or "no answer in time") from error
+
+    async def close(self) -> None:
+        self._drop()
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is not None and not self._connection.is_closed():
+            return self._connection
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._failed_at < RETRY_SECONDS:
+            raise NotConnected("the database cannot be reached")
+        try:
+            self._connection = await asyncpg.connect(
+                self._dsn,
+                timeout=CONNECT_SECONDS,
+                server_settings={
+                    "application_name": f"pxbox {self._name}",
+                    "default_transaction_isolation": "read committed",
+                    "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
+                    "timezone": "UTC",
+                },
+            )
+        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+            self._failed_at = loop.time()
+            raise NotConnected(f"the database cannot be reached: {error}") from error
+        return self._connection

@@ -1,0 +1,208 @@
+"""The journal on PostgreSQL: commits of many actors, made durable together (the group commit).
+
+A resident asyncio task drains the queue of commits, up to some hundreds at a time, and makes them
+durable by one call of `px_commit`; meanwhile the next batch gathers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+import asyncpg
+
+from actors.journal import (
+    Commit,
+    Committed,
+    Conflict,
+    JournalFull,
+    JournalUnavailable,
+    OutcomeUnknown,
+)  # fmt: skip
+from pxbox.bridge import Bridge, Job, Lane, LaneFull
+from pxbox.postgres.batch import CALL, Batch
+from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
+from pxbox.postgres.views import Views
+
+MOST_COMMITS = 300
+QUEUE_BOUND = 10_000
+# A batch that others keep in a deadlock or a serialization failure is retried this often.
+RETRIES = 5
+
+CommitJob = Job[Commit, Committed | Conflict]
+Logged = Mapping[str, list[tuple[int, bytes]]]
+
+
+@dataclass(slots=True)
+class JournalStats:
+    """Counters since the start, for the metrics."""
+
+    commits: int = 0
+    batches: int = 0
+    largest_batch: int = 0
+    busy_seconds: float = 0.0
+    conflicts: dict[str, int] = field(default_factory=dict)
+    unknown: int = 0
+
+
+class PostgresJournal:
+    """`actors.journal.Journal` on PostgreSQL.
+
+    `on_logged(batch, events by channel)` is called once per durable batch, in trio's thread and
+    before any of its callers goes on; it must not block or raise. `relayed()` gives the batches
+    that reached the hot windows since it was last called; their rows go with the next batch.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        views: Views,
+        on_logged: Callable[[int, Logged], None],
+        relayed: Callable[[], list[int]],
+    ) -> None:
+        self.stats = JournalStats()
+        self._views = views
+        self._on_logged = on_logged
+        self._relayed = relayed
+        self._queue: Lane[Commit, Committed | Conflict] = Lane(QUEUE_BOUND)
+        self._connection = Connection(dsn, "writer")
+        self._clock = _Clock()
+
+    async def open(self, bridge: Bridge) -> None:
+        """Start the writer. The database must be reachable and migrated."""
+        self._clock.set(await self._views.now())
+        bridge.start(self._write)
+
+    def queued(self) -> int:
+        """How many commits wait for the next batch."""
+        return len(self._queue)
+
+    def now(self) -> datetime:
+        """The database's time, as far as it is known here: off by a round trip at most."""
+        return self._clock.now()
+
+    async def commit(self, commit: Commit) -> Committed | Conflict:
+        """Make `commit` durable, or say which guard failed.
+
+        Raises JournalFull and JournalUnavailable (nothing was done), or OutcomeUnknown. A caller's
+        cancellation does not stop it.
+        """
+        try:
+            return await self._queue.call(commit)
+        except LaneFull:
+            raise JournalFull from None
+
+    async def load(self, table: str, id: str) -> Mapping[str, object] | None:
+        return await self._views.load(table, id)
+
+    async def confirm(self, table: str, id: str, version: int) -> bool:
+        return await self._views.confirm(table, id, version)
+
+    async def _write(self) -> None:
+        try:
+            while True:
+                jobs = self._distinct(await self._queue.take(MOST_COMMITS))
+                started = time.perf_counter()
+                try:
+                    await self._flush(jobs)
+                except Exception as error:  # a bug must fail its own batch, not end the writer
+                    _fail(jobs, OutcomeUnknown(repr(error)))
+                self.stats.busy_seconds += time.perf_counter() - started
+        finally:
+            await self._connection.close()
+
+    def _distinct(self, jobs: list[CommitJob]) -> list[CommitJob]:
+        """Keep at most one commit per row; the others wait for the next batch."""
+        rows: set[tuple[str, str]] = set()
+        kept: list[CommitJob] = []
+        later: list[CommitJob] = []
+        for job in jobs:
+            mine = {(row.table, row.id) for row in job.payload.rows}
+            if rows.isdisjoint(mine):
+                rows |= mine
+                kept.append(job)
+            else:
+                later.append(job)
+        if later:
+            self._queue.put_back(later)
+        return kept
+
+    async def _flush(self, jobs: list[CommitJob], attempt: int = 1, resent: bool = False) -> None:
+        batch = Batch([job.payload for job in jobs])
+        arguments = batch.arguments(self._relayed())
+        try:
+            answer = await self._connection.use(lambda c: c.fetchrow(CALL, *arguments))
+        except NotConnected as error:
+            gone = OutcomeUnknown(str(error)) if resent else JournalUnavailable(str(error))
+            _fail(jobs, gone)
+        except ConnectionLost as error:
+            await self._after_loss(jobs, error, resent)
+        except asyncpg.PostgresError as error:
+            await self._after_refusal(jobs, error, attempt, resent)
+        else:
+            assert answer is not None, "the function answers with one row"
+            self._settle(jobs, batch, answer, resent)
+
+    async def _after_loss(self, jobs: list[CommitJob], error: Exception, resent: bool) -> None:
+        """Send the same commits once more: `px_commit` knows those that landed by their ids."""
+        if resent:
+            self.stats.unknown += len(jobs)
+            _fail(jobs, OutcomeUnknown(str(error)))
+        else:
+            await self._flush(jobs, resent=True)
+
+    async def _after_refusal(
+        self, jobs: list[CommitJob], error: asyncpg.PostgresError, attempt: int, resent: bool
+    ) -> None:
+        """The server rolled the batch back and said why."""
+        if (error.sqlstate or "").startswith("40") and attempt < RETRIES:
+            await self._flush(jobs, attempt + 1, resent)
+        elif len(jobs) == 1:
+            _fail(jobs, error)
+        else:
+            # One commit spoils the batch: halve it until that one fails alone.
+            middle = len(jobs) // 2
+            await self._flush(jobs[:middle], resent=resent)
+            await self._flush(jobs[middle:], resent=resent)
+
+    def _settle(
+        self, jobs: list[CommitJob], batch: Batch, answer: asyncpg.Record, resent: bool
+    ) -> None:
+        self._clock.set(answer["now"])
+        results, logged = batch.outcomes(answer)
+        self.stats.commits += len(jobs)
+        self.stats.batches += 1
+        self.stats.largest_batch = max(self.stats.largest_batch, len(jobs))
+        if logged:
+            self._on_logged(answer["batch"], logged)
+        for job, result in zip(jobs, results, strict=True):
+            if isinstance(result, Conflict):
+                guard = result.guard
+                self.stats.conflicts[guard] = self.stats.conflicts.get(guard, 0) + 1
+                if resent and guard == "version":
+                    # Ours may have landed and have been followed by another's: no telling.
+                    job.fail(OutcomeUnknown("the row has changed since the connection was lost"))
+                    continue
+            job.finish(result)
+
+
+class _Clock:
+    """The database's time between its answers, carried on by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self._at = time.monotonic()
+        self._now: datetime | None = None
+
+    def set(self, now: datetime) -> None:
+        self._now, self._at = now, time.monotonic()
+
+    def now(self) -> datetime:
+        assert self._now is not None, "open() comes first"
+        return self._now + timedelta(seconds=time.monotonic() - self._at)
+
+
+def _fail(jobs: list[CommitJob], error: Exception) -> None:
+    for job in jobs:
+        job.fail(error)

@@ -1,0 +1,110 @@
+"""Reads: a few resident asyncio tasks with a connection each, and loads of rows in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar, cast
+
+import asyncpg
+
+from pxbox.bridge import Bridge, Job, Lane, LaneFull
+from pxbox.model.errors import Overloaded, Unavailable
+from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
+from pxbox.postgres.statements import sql
+
+R = TypeVar("R")
+Statement = Callable[[asyncpg.Connection], Awaitable[Any]]
+RowKey = tuple[str, str]
+
+READERS = 3
+QUEUE_BOUND = 10_000
+MOST_ROWS = 500
+TABLES = ("request", "entity")
+
+
+class Reader:
+    """Runs read statements. Raises Unavailable where the database cannot be reached in time,
+    Overloaded where too many reads wait."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._statements: Lane[Statement, Any] = Lane(QUEUE_BOUND)
+        self._rows: Lane[RowKey, asyncpg.Record | None] = Lane(QUEUE_BOUND)
+
+    def open(self, bridge: Bridge) -> None:
+        for n in range(READERS):
+            bridge.start(lambda name=f"reader {n}": self._serve(name))  # type: ignore[misc]
+        bridge.start(self._serve_rows)
+
+    async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """All rows of the statement `sql/<name>.sql`."""
+        text = sql(name)
+        return cast(list[asyncpg.Record], await self._run(lambda c: c.fetch(text, *arguments)))
+
+    async def fetch_one(self, name: str, *arguments: object) -> asyncpg.Record | None:
+        text = sql(name)
+        return cast(asyncpg.Record | None, await self._run(lambda c: c.fetchrow(text, *arguments)))
+
+    async def row(self, table: str, id: str) -> asyncpg.Record | None:
+        """The version and state of one row as of after this call; many are read at once (S3)."""
+        try:
+            return await self._rows.call((table, id))
+        except LaneFull:
+            raise Overloaded("too many reads are waiting; try again in a moment") from None
+
+    async def _run(self, statement: Statement) -> Any:
+        try:
+            return await self._statements.call(statement)
+        except LaneFull:
+            raise Overloaded("too many reads are waiting; try again in a moment") from None
+
+    async def _serve(self, name: str) -> None:
+        connection = Connection(self._dsn, name)
+        try:
+            while True:
+                for job in await self._statements.take(1):
+                    await _perform(connection, job)
+        finally:
+            await connection.close()
+
+    async def _serve_rows(self) -> None:
+        connection = Connection(self._dsn, "rows")
+        try:
+            while True:
+                jobs = await self._rows.take(MOST_ROWS)
+                await _read_rows(connection, jobs)
+        finally:
+            await connection.close()
+
+
+async def _read_rows(
+    connection: Connection, jobs: list[Job[RowKey, asyncpg.Record | None]]
+) -> None:
+    wanted: dict[str, list[str]] = {table: [] for table in TABLES}
+    for job in jobs:
+        table, id = job.payload
+        wanted[table].append(id)
+    ids = list(wanted.values())
+    batch: Job[Statement, Any] = Job(lambda c: c.fetch(sql("rows"), *ids))
+    await _perform(connection, batch)
+    try:
+        found = {(row["table"], row["id"]): row for row in batch.result()}
+    except Exception as error:
+        for job in jobs:
+            job.fail(error)
+        return
+    for job in jobs:
+        job.finish(found.get(job.payload))
+
+
+async def _perform(connection: Connection, job: Job[Statement, Any]) -> None:
+    """Run one read; repeat it once on a new connection where the first broke."""
+    try:
+        try:
+            job.finish(await connection.use(job.payload))
+        except ConnectionLost:
+            job.finish(await connection.use(job.payload))
+    except (NotConnected, ConnectionLost) as error:
+        job.fail(Unavailable(f"the database cannot be reached: {error}; try again shortly"))
+    except Exception as error:  # the caller's mistake, or ours: the reader goes on
+        job.fail(error)

@@ -1,0 +1,1 @@
+delete from unrelayed where batch = any($1::bigint[])

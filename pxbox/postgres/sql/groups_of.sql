@@ -1,0 +1,1 @@
+select group_id from member where entity_id = $1

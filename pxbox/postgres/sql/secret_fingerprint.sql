@@ -1,0 +1,1 @@
+select secret_fingerprint from installation

@@ -1,0 +1,9 @@
+-- Take up to $1 due alarms, oldest first, each invisible to others for $2 while it is fired (S10).
+with due as (
+    select id from alarm where visible_at <= coalesce($3, clock_timestamp())
+     order by visible_at limit $1 for update skip locked
+)
+update alarm a
+   set visible_at = coalesce($3, clock_timestamp()) + $2::interval
+  from due where a.id = due.id
+returning a.id, a.generation, a.due_at, a.subject

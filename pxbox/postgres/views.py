@@ -1,0 +1,197 @@
+"""What is so, read from Postgres: never from an activation (S3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+import asyncpg
+import msgspec
+from msgspec import Raw
+
+from pxbox.model.entity import Entity
+from pxbox.model.request import Request
+from pxbox.postgres.reader import Reader
+
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_entity = msgspec.json.Decoder(Entity).decode
+
+
+class _ListedRow(msgspec.Struct):
+    state: Request
+    rank: str
+
+
+_decode_rows = msgspec.json.Decoder(list[_ListedRow]).decode
+_decode_positions = msgspec.json.Decoder(dict[str, int]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContent:
+    """A request and what was created with it."""
+
+    request: Request
+    schema: Raw
+    ui_hints: Raw
+    prefill: Raw
+    meta: Raw
+
+
+@dataclass(frozen=True, slots=True)
+class AcceptedAnswer:
+    id: str
+    request_id: str
+    payload: Raw
+    answered_by: str
+    answered_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFilter:
+    """What a list admits; None admits all. `hide_declined_by`: what this entity stepped back from
+    is left out."""
+
+    addressees: Sequence[str]
+    status: str | None = None
+    requestor: str | None = None
+    text: str | None = None
+    hide_declined_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageAt:
+    """Where a page begins: after the row with this rank (a time) and id."""
+
+    rank: str
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedRequests:
+    items: list[Request]
+    total: int
+    positions: dict[str, int]
+    last: PageAt | None
+
+
+@dataclass(frozen=True, slots=True)
+class DueAlarm:
+    id: str
+    generation: int
+    due: datetime
+    subject: str
+
+
+class Views:
+    """Every method raises Unavailable while the database cannot be reached."""
+
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
+
+    async def now(self) -> datetime:
+        row = await self._reader.fetch_one("now")
+        return cast(datetime, _one(row)["now"])
+
+    async def load(self, table: str, id: str) -> Mapping[str, object] | None:
+        """The version and state of a row, as of after this call."""
+        row = await self._reader.row(table, id)
+        return None if row is None else {"version": row["version"], "state": row["state"]}
+
+    async def confirm(self, table: str, id: str, version: int) -> bool:
+        """Is `version` still the stored one? (S3)"""
+        row = await self._reader.row(table, id)
+        return row is not None and row["version"] == version
+
+    async def request(self, id: str) -> Request | None:
+        row = await self._reader.row("request", id)
+        return None if row is None else _decode_request(row["state"])
+
+    async def request_content(self, id: str) -> RequestContent | None:
+        row = await self._reader.fetch_one("request_detail", id)
+        if row is None:
+            return None
+        return RequestContent(
+            _decode_request(row["state"]),
+            *(_raw(row[name]) for name in ("schema", "ui_hints", "prefill", "meta")),
+        )
+
+    async def answer(self, request_id: str) -> AcceptedAnswer | None:
+        row = await self._reader.fetch_one("response", request_id)
+        if row is None:
+            return None
+        return AcceptedAnswer(
+            row["id"], row["request_id"], _raw(row["payload"]), row["answered_by"],
+            row["answered_at"],
+        )  # fmt: skip
+
+    async def requests(
+        self, where: RequestFilter, channels: Sequence[str], sort: str, after: PageAt | None,
+        limit: int,
+    ) -> ListedRequests:  # fmt: skip
+        """A page of requests, and the heads of `channels` in the same snapshot (E6)."""
+        row = _one(
+            await self._reader.fetch_one(
+                "list_requests", list(where.addressees), list(channels), where.status,
+                where.requestor, where.text, where.hide_declined_by, sort,
+                after.rank if after else None, after.id if after else None, limit + 1,
+            )
+        )  # fmt: skip
+        rows = _decode_rows(row["rows"])
+        page = rows[:limit]
+        last = PageAt(page[-1].rank, page[-1].state.id) if len(rows) > limit else None
+        positions = dict.fromkeys(channels, 0) | _decode_positions(row["positions"])
+        return ListedRequests([row.state for row in page], row["total"], positions, last)
+
+    async def schema(self, hash: str) -> bytes | None:
+        """The text of a kept schema."""
+        row = await self._reader.fetch_one("schema", hash)
+        return None if row is None else row["body"].encode()
+
+    async def keep_schema(self, hash: str, draft: str, canonical: bytes) -> None:
+        """Keep a schema under its content hash; once kept it never changes."""
+        await self._reader.fetch("keep_schema", hash, draft, canonical.decode())
+
+    async def key_holder(self, space: str, key: str) -> dict[str, Any] | None:
+        row = await self._reader.fetch_one("unique_key", space, key)
+        return None if row is None else msgspec.json.decode(row["holds"], type=dict[str, Any])
+
+    async def entity(self, id: str) -> Entity | None:
+        row = await self._reader.row("entity", id)
+        return None if row is None else _decode_entity(row["state"])
+
+    async def entities_by_address(self, addresses: Sequence[str]) -> dict[str, Entity]:
+        rows = await self._reader.fetch("entities_by_address", list(addresses))
+        return {row["key"]: _decode_entity(row["state"]) for row in rows}
+
+    async def groups_of(self, entity_id: str) -> frozenset[str]:
+        rows = await self._reader.fetch("groups_of", entity_id)
+        return frozenset(row["group_id"] for row in rows)
+
+    async def members_of(self, group_ids: Sequence[str]) -> frozenset[str]:
+        """The members of all these groups together."""
+        rows = await self._reader.fetch("members_of", list(group_ids))
+        return frozenset(row["entity_id"] for row in rows)
+
+    async def take_alarms(self, most: int, invisible: timedelta) -> list[DueAlarm]:
+        """Take due alarms for firing; others do not see them for `invisible` (S10)."""
+        rows = await self._reader.fetch("take_alarms", most, invisible, None)
+        taken = [DueAlarm(r["id"], r["generation"], r["due_at"], r["subject"]) for r in rows]
+        return sorted(taken, key=lambda alarm: alarm.due)
+
+    async def next_alarm(self) -> float | None:
+        """Seconds until the next alarm is due, negative when it is late; None: none is set."""
+        return cast(float | None, _one(await self._reader.fetch_one("next_alarm"))["seconds"])
+
+    async def purge_keys(self) -> None:
+        await self._reader.fetch("purge_keys")
+
+
+def _one(row: asyncpg.Record | None) -> asyncpg.Record:
+    assert row is not None, "an aggregate gives a row"
+    return row
+
+
+def _raw(text: str) -> Raw:
+    return Raw(text.encode())

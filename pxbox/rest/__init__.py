@@ -1,0 +1,1 @@
+"""The REST transport: `/v1`, and the service's own pages."""

@@ -1,0 +1,1 @@
+"""What the broker does for its callers: REST and WebSocket call only this."""

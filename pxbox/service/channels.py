@@ -1,0 +1,180 @@
+"""Watching channels: joining live delivery, catching up from a position, waiting for news."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+
+import trio
+
+from actors import Address, MailboxFull, System
+from actors import Draining as SystemDraining
+from pxbox.behaviors.channel import (
+    PAGE,
+    Behind,
+    Events,
+    Join,
+    Joined,
+    Leave,
+    Look,
+    News,
+    Subscriber,
+)  # fmt: skip
+from pxbox.domain.resume import Refused, plan_resume
+from pxbox.model.errors import Unavailable
+from pxbox.ports import Entry, LogUnavailable
+
+_JOIN_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """How a resume began: from the event after `start`, up to `to`, or why it could not."""
+
+    start: int
+    to: int
+    reason: str | None
+
+
+class Channels:
+    """The channels of this process. `mine` are those that have subscribers here."""
+
+    def __init__(self, system: System, events: Events, epoch: str) -> None:
+        self._system = system
+        self._events = events
+        self._watchers: dict[str, int] = {}
+        self.epoch = epoch
+
+    def deliver(self, channel: str, entries: list[Entry]) -> None:
+        """Tell who watches here of entries that were just committed here."""
+        if channel in self._watchers:
+            self._tell(channel, News(entries))
+
+    def look(self, channel: str, head: int) -> None:
+        """Somebody says that the channel has come to `head`; 0: nobody knows how far."""
+        if channel in self._watchers:
+            self._tell(channel, Look(head))
+
+    def watched(self) -> list[str]:
+        return list(self._watchers)
+
+    async def join(self, channel: str, subscriber: Subscriber) -> int:
+        """Deliver to `subscriber` from the channel's head on, which is returned."""
+        joined = await self._join(channel, subscriber, None)
+        assert isinstance(joined, Joined)
+        return joined.head
+
+    async def leave(self, channel: str, subscriber: Subscriber) -> None:
+        """Stop delivering. Every join is left once."""
+        count = self._watchers.get(channel, 0)
+        if count > 1:
+            self._watchers[channel] = count - 1
+        else:
+            self._watchers.pop(channel, None)
+        with suppress(SystemDraining):
+            await self._ask(channel, Leave(subscriber))
+
+    async def plan(self, channel: str, since: int, epoch: str) -> Recovered:
+        """Say whether everything after `since` can be given, and up to where it goes now (E5)."""
+        try:
+            bounds = await self._events.log.bounds(channel)
+        except LogUnavailable as error:
+            raise Unavailable(f"{error}; try again shortly") from None
+        plan = plan_resume(since, epoch == self.epoch, bounds.floor, bounds.head)
+        if isinstance(plan, Refused):
+            return Recovered(bounds.head, bounds.head, plan.reason)
+        return Recovered(since, bounds.head, None)
+
+    async def catch_up(
+        self,
+        channel: str,
+        since: int,
+        subscriber: Subscriber,
+        send: Callable[[Entry, bytes], Awaitable[None]],
+    ) -> int:
+        """Send what follows `since`, at the reader's pace, then join the live delivery.
+
+        Returns the position at which it joined; nothing is left out and nothing comes twice
+        between the two. Raises Unavailable, and Trimmed where retention has overtaken it.
+        """
+        position = since
+        while True:
+            joined = await self._join(channel, subscriber, position)
+            if isinstance(joined, Joined):
+                return joined.head
+            for entry in await self._page(channel, position):
+                await send(entry, self._events.encode(channel, entry))
+                position = entry.seq
+
+    @asynccontextmanager
+    async def news(self, channel: str) -> AsyncIterator[trio.Event]:
+        """An event that is set at the next entry of the channel, for a long poll.
+
+        What happens after the block was entered is not missed: read the state inside it.
+        """
+        waiter = _Waiter()
+        await self.join(channel, waiter)
+        try:
+            yield waiter.came
+        finally:
+            with trio.CancelScope(shield=True):
+                await self.leave(channel, waiter)
+
+    async def heads(self) -> dict[str, int]:
+        """The newest number of every channel watched here, in one query (E7)."""
+        watched = self.watched()
+        heads = await self._events.log.heads(watched) if watched else {}
+        for channel, head in heads.items():
+            self.look(channel, head)
+        return heads
+
+    async def _page(self, channel: str, position: int) -> list[Entry]:
+        try:
+            entries = await self._events.read(channel, position, PAGE)
+        except LogUnavailable as error:
+            raise Unavailable(f"{error}; try again shortly") from None
+        if entries and entries[0].seq != position + 1:
+            raise Trimmed(entries[0].seq)
+        return entries
+
+    async def _join(
+        self, channel: str, subscriber: Subscriber, after: int | None
+    ) -> Joined | Behind:
+        self._watchers[channel] = self._watchers.get(channel, 0) + 1
+        joined: object = None
+        try:
+            joined = await self._ask(channel, Join(subscriber, after))
+        finally:
+            if not isinstance(joined, Joined):
+                with trio.CancelScope(shield=True):
+                    await self.leave(channel, subscriber)
+        assert isinstance(joined, Joined | Behind)
+        return joined
+
+    async def _ask(self, channel: str, message: object) -> object:
+        try:
+            return await self._system.ask(Address("channel", channel), message, _JOIN_SECONDS)
+        except LogUnavailable as error:
+            raise Unavailable(f"{error}; try again shortly") from None
+
+    def _tell(self, channel: str, message: object) -> None:
+        # A full mailbox loses nothing: whatever is told next is ahead, and the gap is read.
+        with suppress(MailboxFull, SystemDraining):
+            self._system.tell(Address("channel", channel), message)
+
+
+class Trimmed(Exception):
+    """Retention has removed what the subscriber was to read next (E5)."""
+
+    def __init__(self, oldest: int) -> None:
+        super().__init__(f"the oldest event left is {oldest}")
+        self.oldest = oldest
+
+
+class _Waiter:
+    def __init__(self) -> None:
+        self.came = trio.Event()
+
+    def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
+        self.came.set()

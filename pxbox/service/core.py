@@ -1,0 +1,102 @@
+"""What every operation works with: the parts of the broker, and how a command reaches its actor."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import msgspec
+from msgspec import Raw
+
+from actors import (
+    ActorCrashed,
+    ActorFailing,
+    Address,
+    AskTimeout,
+    MailboxFull,
+    System,
+    TurnAbandoned,
+)  # fmt: skip
+from actors import Draining as SystemDraining
+from actors.journal import Journal
+from pxbox.behaviors.durable import Once
+from pxbox.domain.access import Caller
+from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
+from pxbox.model.wire import Input, Reply
+from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.views import Views
+from pxbox.service.channels import Channels
+from pxbox.service.directory import Directory
+from pxbox.service.schemas import Schemas
+
+# A turn takes a commit or two, each bounded by the journal; past this its outcome is unknown.
+ASK_SECONDS = 20.0
+_MOST_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The parts of one broker process, joined by `app`."""
+
+    system: System
+    journal: Journal
+    views: Views
+    log: PostgresLog
+    directory: Directory
+    schemas: Schemas
+    channels: Channels
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call of an operation: who calls, with what, and under which idempotency key.
+
+    `item` is the place of an item in a bulk, each of which the key counts for on its own.
+    """
+
+    caller: Caller
+    input: Input
+    idempotency_key: str | None = None
+    item: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What an operation gives back; `replayed`: an earlier command with the same key got it."""
+
+    reply: Reply | Raw
+    replayed: bool = False
+
+
+def once(call: Call, operation: str, target: str) -> Once | None:
+    """The call's idempotency key in its scope: (sub, operation, target) (S7)."""
+    key = call.idempotency_key
+    if key is None:
+        return None
+    if not (1 <= len(key) <= _MOST_KEY and key.isascii() and key.isprintable()):
+        raise InvalidRequest(f"an idempotency key has 1 to {_MOST_KEY} printable ASCII characters")
+    scope = msgspec.json.encode([call.caller.sub, operation, target, key, call.item])
+    body = msgspec.json.decode(msgspec.json.encode(call.input))
+    return Once(hashlib.sha256(scope).hexdigest(), canonical_hash(body))
+
+
+def canonical_hash(value: object) -> str:
+    """The sha256 of a JSON value, whatever the order of its members and its white space."""
+    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
+
+
+async def ask(parts: Parts, kind: str, id: str, message: object) -> object:
+    """Ask an actor, with the runtime's errors in the broker's words."""
+    try:
+        return await parts.system.ask(Address(kind, id), message, ASK_SECONDS)
+    except MailboxFull:
+        raise Overloaded("too many commands wait for this one; try again in a moment") from None
+    except SystemDraining:
+        raise Draining("this broker is shutting down; try again") from None
+    except (AskTimeout, TurnAbandoned):
+        raise OutcomeUnknown("no outcome in time; repeating the command is safe") from None
+    except ActorFailing as error:
+        raise InternalError(f"try again in {error.retry_after:.0f} s") from error
+    except ActorCrashed as error:
+        raise InternalError("a fault of the broker; it is in its log") from error

@@ -1,0 +1,96 @@
+"""Who is who, and who belongs to what: read from Postgres, at most 2 s old."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Generic, TypeVar
+
+import trio
+
+from pxbox.domain.access import Caller
+from pxbox.model.entity import COLLECTIVE, Entity
+from pxbox.model.ids import as_uuid
+from pxbox.model.principal import Principal
+from pxbox.postgres.views import Views
+
+T = TypeVar("T")
+
+FRESH_SECONDS = 2.0
+MOST_KEPT = 20_000
+
+
+class _Fresh(Generic[T]):
+    """Values by key, each read again once it is older than FRESH_SECONDS. Absence is not kept: who
+    is created or added is seen at once."""
+
+    def __init__(self, read: Callable[[str], Awaitable[T | None]]) -> None:
+        self._read = read
+        self._kept: dict[str, tuple[float, T]] = {}
+
+    async def get(self, key: str) -> T | None:
+        # The age counts from before the read: what it missed is at most this old.
+        now = trio.current_time()
+        kept = self._kept.get(key)
+        if kept is not None and now - kept[0] < FRESH_SECONDS:
+            return kept[1]
+        value = await self._read(key)
+        self._kept.pop(key, None)
+        if value is not None:
+            if len(self._kept) >= MOST_KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = now, value
+        return value
+
+    def forget(self, key: str) -> None:
+        self._kept.pop(key, None)
+
+
+class Directory:
+    """Entities by any address, and memberships."""
+
+    def __init__(self, views: Views) -> None:
+        self._views = views
+        self._by_address: _Fresh[Entity] = _Fresh(self._find)
+        self._groups: _Fresh[frozenset[str]] = _Fresh(views.groups_of)
+
+    async def lookup(self, address: str) -> Entity | None:
+        """The entity with this id, handle, `group:` or `role:` handle, or alias; None: there is
+        none. Raises Unavailable."""
+        return await self._by_address.get(address)
+
+    async def groups_of(self, entity: str) -> frozenset[str]:
+        return await self._groups.get(entity) or frozenset()
+
+    async def candidates(self, to: tuple[str, ...]) -> frozenset[str]:
+        """Every person and bot that these entities stand for now."""
+        found = [await self.lookup(id) for id in to]
+        direct = {entity.id for entity in found if entity and entity.kind not in COLLECTIVE}
+        groups = [entity.id for entity in found if entity and entity.kind in COLLECTIVE]
+        members = await self._views.members_of(groups) if groups else frozenset[str]()
+        return members | direct
+
+    async def caller(self, principal: Principal) -> Caller:
+        """The principal with the entity it acts as, and that one's groups.
+
+        A token's `entity` names it; without one, it is the entity whose handle is `sub`.
+        """
+        entity = await self.lookup(principal.entity or principal.sub)
+        if entity is not None and principal.entity is None and entity.handle != principal.sub:
+            entity = None
+        groups = await self.groups_of(entity.id) if entity is not None else frozenset[str]()
+        return Caller(principal, entity, groups)
+
+    def membership_changed(self, member: str) -> None:
+        """See this process's own changes at once."""
+        self._groups.forget(member)
+
+    async def _find(self, address: str) -> Entity | None:
+        id = as_uuid(address)
+        if id is not None:
+            return await self._views.entity(id)
+        prefix, colon, handle = address.partition(":")
+        if colon and prefix in COLLECTIVE:
+            entity = (await self._views.entities_by_address([handle])).get(handle)
+            matches = entity is not None and entity.kind == prefix and entity.handle == handle
+            return entity if matches else None
+        return (await self._views.entities_by_address([address])).get(address)

@@ -1,0 +1,1 @@
+"""Admission of schemas and validation of answers, with what may be slow in killable processes."""

@@ -1,0 +1,105 @@
+"""What the broker and a worker process say to each other: MessagePack in frames over two pipes.
+
+A frame is its length in four bytes, most significant first, then the message. The worker says
+Ready, once. The broker sends a job; the worker answers with outcomes, each saying more than the
+one before, then Done. If it runs out of time or memory, the last outcome stands.
+"""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from pxbox.domain.schema import AdmittedSchema
+from pxbox.model.errors import FieldError
+from pxbox.model.schema_errors import SchemaRefused
+
+MEMORY_BYTES = 256 << 20
+"""What jobs may take beside what a worker takes to start. Source: X4."""
+HEADER_BYTES = 4
+MAX_FRAME_BYTES = 8 << 20
+
+
+class Admit(Struct, tag=True, frozen=True):
+    """Admit a schema, given as its canonical JSON."""
+
+    schema: bytes
+
+
+class Check(Struct, tag=True, frozen=True):
+    """Check a value against an admitted schema, both given as JSON."""
+
+    schema: bytes
+    payload: bytes
+
+
+class Ready(Struct, tag=True, frozen=True):
+    """The worker has started, and its memory is bounded."""
+
+
+class Admitted(Struct, tag=True, frozen=True):
+    schema: AdmittedSchema
+
+
+class Refused(Struct, tag=True, frozen=True):
+    """The schema is refused, with what the error of this code is made of."""
+
+    code: str
+    detail: str
+    errors: list[FieldError]
+    members: dict[str, object]
+
+
+class Checked(Struct, tag=True, frozen=True):
+    """The errors of the value; none if it is valid."""
+
+    errors: list[FieldError]
+
+
+class Done(Struct, tag=True, frozen=True):
+    """The job is done. `retiring`: the worker ends after it, having grown."""
+
+    retiring: bool
+
+
+Job = Admit | Check
+Outcome = Admitted | Refused | Checked
+Message = Ready | Outcome | Done
+
+_JOBS: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
+_MESSAGES: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def frame(message: Job | Message) -> bytes:
+    """Return the bytes that carry `message`."""
+    body = msgspec.msgpack.encode(message)
+    return len(body).to_bytes(HEADER_BYTES, "big") + body
+
+
+def body_bytes(header: bytes) -> int:
+    """Return how many bytes follow this header. Raises ValueError: no frame is so large."""
+    size = int.from_bytes(header, "big")
+    if size > MAX_FRAME_BYTES:
+        raise ValueError(f"a frame of {size} bytes")
+    return size
+
+
+def read_job(body: bytes) -> Job:
+    return _JOBS.decode(body)
+
+
+def read_message(body: bytes) -> Message:
+    return _MESSAGES.decode(body)
+
+
+def refused(refusal: SchemaRefused) -> Refused:
+    return Refused(refusal.code, refusal.detail, refusal.errors, refusal.members)
+
+
+def refusal(refused: Refused) -> SchemaRefused:
+    """Return the error that the worker raised."""
+    kind = _REFUSALS[refused.code]
+    return kind(refused.detail, errors=refused.errors, **refused.members)
+
+
+_REFUSALS = {kind.code: kind for kind in SchemaRefused.__subclasses__()}

@@ -1,0 +1,130 @@
+"""A process that validates, and can be killed for it: `python -m pxbox.validation.worker`.
+
+It reads jobs from standard input and writes replies to standard output, one at a time, until its
+input ends. Its memory is bounded by the system; its time by whoever started it.
+"""
+
+from __future__ import annotations
+
+import resource
+import signal
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+from jsonschema_rs import Validator
+
+from pxbox.domain.answer import first_error, list_errors
+from pxbox.domain.answer_messages import UNLISTED
+from pxbox.domain.dialect import build_validator, draft_of
+from pxbox.domain.schema import compile_schema, meets_meta_schema
+from pxbox.domain.schema_document import read_schema
+from pxbox.model.schema_errors import InvalidSchema, SchemaRefused
+from pxbox.validation.protocol import (
+    HEADER_BYTES,
+    MEMORY_BYTES,
+    Admit,
+    Admitted,
+    Check,
+    Checked,
+    Done,
+    Message,
+    Outcome,
+    Ready,
+    body_bytes,
+    frame,
+    read_job,
+    refused,
+)
+
+_RETIRE_BYTES = 64 << 20
+"""Grown by so much, what remains is too little for the next one: the process ends."""
+_ORPHAN_SECONDS = 5.0
+_MAX_VALIDATORS = 16
+
+
+def main() -> None:
+    """Serve jobs until the input ends, or the process has grown."""
+    start_bytes = _peak_bytes()
+    _bound_memory()
+    jobs, replies = sys.stdin.buffer, sys.stdout.buffer
+    _send(replies, Ready())
+    validators: OrderedDict[bytes, Validator] = OrderedDict()
+    while header := jobs.read(HEADER_BYTES):
+        job = read_job(jobs.read(body_bytes(header)))
+        # Whoever started this kills it long before that, unless they were killed themselves.
+        signal.setitimer(signal.ITIMER_REAL, _ORPHAN_SECONDS)
+        for outcome in _admit(job) if isinstance(job, Admit) else _check(job, validators):
+            _send(replies, outcome)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        retiring = _peak_bytes() - start_bytes > _RETIRE_BYTES
+        _send(replies, Done(retiring))
+        if retiring:
+            break
+
+
+def _admit(job: Admit) -> Iterator[Outcome]:
+    """Yield what is known of the schema, each time more of it."""
+    document = read_schema(job.schema)
+    try:
+        if not meets_meta_schema(document):
+            yield refused(InvalidSchema("the schema is not valid, in too many ways to list them"))
+        compiled = compile_schema(document)
+    except SchemaRefused as refusal:
+        yield refused(refusal)
+    else:
+        yield Admitted(compiled.admitted)
+
+
+def _check(job: Check, validators: OrderedDict[bytes, Validator]) -> Iterator[Outcome]:
+    """Yield what is known of the value, each time more of it."""
+    validator = _validator(job.schema, validators)
+    value = msgspec.json.decode(job.payload)
+    if validator.is_valid(value):
+        yield Checked([])
+        return
+    yield Checked([UNLISTED])
+    yield Checked([first_error(validator, value)])
+    yield Checked(list_errors(validator, value))
+
+
+def _validator(schema: bytes, validators: OrderedDict[bytes, Validator]) -> Validator:
+    validator = validators.pop(schema, None)
+    if validator is None:
+        document = read_schema(schema)
+        # It was admitted before, which is the larger part of the work.
+        validator = build_validator(document.value, draft_of(document.value))
+    validators[schema] = validator
+    while len(validators) > _MAX_VALIDATORS:
+        validators.popitem(last=False)
+    return validator
+
+
+def _send(replies: BinaryIO, message: Message) -> None:
+    replies.write(frame(message))
+    replies.flush()
+
+
+def _bound_memory() -> None:
+    """Let the process grow by MEMORY_BYTES; what needs more fails, or ends it.
+
+    Where the system does not tell the size of a process (no /proc), only time is bounded.
+    """
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sizes = Path("/proc/self/statm")
+    if sizes.exists():
+        pages = int(sizes.read_text().split()[0])
+        limit = pages * resource.getpagesize() + MEMORY_BYTES
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
+def _peak_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The WebSocket transport: `/v1/ws`."""

@@ -1,0 +1,79 @@
+"""`/v1/ws`: who may connect, and the sessions that are open."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import msgspec
+import trio
+from trio_websocket import ConnectionClosed
+
+from pxbox.auth import SUBPROTOCOL, Authenticator
+from pxbox.model.errors import NotFound, PxError
+from pxbox.service.core import Parts
+from pxbox.service.problems import problem
+from pxbox.ws.handover import HandedOver
+from pxbox.ws.session import OnCommand, OnFault, Session
+
+PATH = "/v1/ws"
+HEARTBEAT_SECONDS = 25.0
+
+
+class Endpoint:
+    """Serves every WebSocket of this process."""
+
+    def __init__(
+        self,
+        parts: Parts,
+        authenticator: Authenticator,
+        on_fault: OnFault,
+        on_command: OnCommand,
+    ) -> None:
+        self._parts = parts
+        self._authenticator = authenticator
+        self._on_fault = on_fault
+        self._on_command = on_command
+        self._sessions: set[Session] = set()
+
+    async def serve(self, handed: HandedOver) -> None:
+        """Serve one connection from its handshake to its end."""
+        request = handed.request
+        try:
+            if urlsplit(request.path).path != PATH:
+                raise NotFound(f"WebSockets are served at {PATH}")
+            host = handed.peer.rpartition(":")[0]
+            offered = ", ".join(request.proposed_subprotocols).encode()
+            headers = [*request.headers, (b"sec-websocket-protocol", offered)]
+            principal = self._authenticator.authenticate(headers, host)
+        except PxError as error:
+            document = problem(error)
+            await handed.reject(document["status"], msgspec.json.encode(document))
+            return
+        ours = SUBPROTOCOL in request.proposed_subprotocols
+        connection = await request.accept(subprotocol=SUBPROTOCOL if ours else None)
+        session = Session(
+            handed, connection, self._parts, principal, self._on_fault, self._on_command
+        )
+        self._sessions.add(session)
+        try:
+            await session.serve()
+        except ConnectionClosed:
+            pass
+        finally:
+            self._sessions.discard(session)
+
+    def outbox_bytes(self) -> int:
+        """What waits for the readers of all connections together."""
+        return sum(session.queued_bytes for session in self._sessions)
+
+    async def beat(self) -> None:
+        """Send heartbeats until cancelled: the heads come from one query for all (E7)."""
+        while True:
+            await trio.sleep(HEARTBEAT_SECONDS)
+            try:
+                heads = await self._parts.channels.heads()
+            except Exception as error:
+                self._on_fault("heartbeat", error)
+                heads = {}
+            for session in list(self._sessions):
+                session.heads(heads)

@@ -1,0 +1,98 @@
+"""The frames of the protocol as types: what clients send, and what is sent to them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+
+from pxbox.ws.frames import text_frame
+
+_encoder = msgspec.json.Encoder()
+
+
+FrameId = Annotated[str, Meta(min_length=1, max_length=128)]
+
+
+class _Client(Struct, tag_field="type", forbid_unknown_fields=True):
+    """A frame of a client; members that its type does not use are refused."""
+
+
+class Cmd(_Client, tag="cmd"):
+    id: FrameId
+    op: str
+    data: Raw = Raw(b"{}")
+    meta: dict[str, Any] = {}
+
+
+class Subscribe(_Client, tag="subscribe"):
+    id: FrameId
+    channel: str
+    # Named in the contract, not built yet.
+    meta: Any = UNSET
+
+
+class Unsubscribe(_Client, tag="unsubscribe"):
+    id: FrameId
+    channel: str
+
+
+class Resume(_Client, tag="resume"):
+    id: FrameId
+    channel: str
+    since: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    meta: Any = UNSET
+
+
+class Ack(_Client, tag="ack"):
+    channel: str
+    seq: int
+    id: FrameId | UnsetType = UNSET
+
+
+class Ping(_Client, tag="ping"):
+    id: FrameId
+
+
+class Auth(_Client, tag="auth"):
+    """Named in the contract, not built yet."""
+
+    id: FrameId
+    data: Any = UNSET
+
+
+ClientFrame = Cmd | Subscribe | Unsubscribe | Resume | Ack | Ping | Auth
+
+
+class ServerFrame(Struct, omit_defaults=True):
+    """Any frame of the broker."""
+
+    type: str
+    id: str | UnsetType = UNSET
+    op: str | UnsetType = UNSET
+    channel: str | UnsetType = UNSET
+    seq: int | UnsetType = UNSET
+    epoch: str | UnsetType = UNSET
+    data: Any = UNSET
+    meta: dict[str, Any] | UnsetType = UNSET
+
+
+def encode(frame: ServerFrame) -> bytes:
+    """The frame as a finished WebSocket frame."""
+    return text_frame(_encoder.encode(frame))
+
+
+class EventEncoder:
+    """Makes the finished frame of an event, once for all its subscribers (E10)."""
+
+    def __init__(self, epoch: str) -> None:
+        self._epoch = _encoder.encode(epoch)
+
+    def __call__(self, channel: str, seq: int, data: bytes) -> bytes:
+        name = _encoder.encode(channel)
+        return text_frame(
+            b'{"type":"event","channel":%b,"seq":%d,"epoch":%b,"data":%b}'
+            % (name, seq, self._epoch, data)
+        )

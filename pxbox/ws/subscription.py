@@ -1,0 +1,44 @@
+"""One channel watched by one connection: what it was sent, and what it has acknowledged."""
+
+from __future__ import annotations
+
+from pxbox.model.channel import Entry
+from pxbox.ws.outbox import Outbox
+
+# A page of a resume waits until less than this is queued for the reader.
+_PACE_BYTES = 64 * 1024
+
+
+class Subscription:
+    """`sent` and `acked` are numbers of the channel, inclusive.
+
+    Live events that come before the reader was told that it has joined are held back until
+    `start`, so that the acknowledgement of the subscription comes first on the wire.
+    """
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._held: list[bytes] | None = []
+        self.joined = False
+        self.sent = 0
+        self.acked = 0
+
+    def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
+        """Send a live event; never waits (E10)."""
+        if self._held is not None:
+            self._held.append(encoded)
+        else:
+            self._outbox.put_event(encoded)
+        self.sent = entry.seq
+
+    def start(self) -> None:
+        """Let what was held back follow."""
+        held, self._held = self._held or [], None
+        for encoded in held:
+            self._outbox.put_event(encoded)
+
+    async def send_paced(self, entry: Entry, encoded: bytes) -> None:
+        """Send an event of a resume, at the reader's pace."""
+        await self._outbox.wait_drained(_PACE_BYTES)
+        self._outbox.put_event(encoded)
+        self.sent = entry.seq
