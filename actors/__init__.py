@@ -4,7 +4,7 @@ An actor costs no task while it waits. What one may rely on is in README.md besi
 """
 
 from actors.address import Address
-from actors.behavior import Behavior, Drop, Factory, Limits
+from actors.behavior import Behavior, Drop, Factory, Limits, PromptBehavior
 from actors.errors import (
     ActorCrashed,
     ActorError,
@@ -34,6 +34,7 @@ __all__ = [
     "Limits",
     "MailboxFull",
     "OnCrash",
+    "PromptBehavior",
     "RestartLimit",
     "System",
     "TurnAbandoned",

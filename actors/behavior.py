@@ -21,6 +21,21 @@ class Behavior(Protocol):
         ...
 
 
+class PromptBehavior(Behavior, Protocol):
+    """A behavior that can handle some told messages without waiting, in the sender's own stack.
+
+    That costs no task: for actors that are told much and mostly pass it on.
+    """
+
+    def receive_now(self, message: object, /) -> bool:
+        """Handle a told message at once, or return False to have it queued for `receive`.
+
+        Called only while the actor is at rest, so A1 holds. It must not block; an exception is a
+        crash, as in `receive`.
+        """
+        ...
+
+
 Factory = Callable[[Address], Behavior]
 """Makes the behavior of a fresh activation. Loading belongs in `receive`: this cannot wait."""
 

@@ -62,13 +62,20 @@ class Kind:
     """The activations of one kind. Busy ones stay; idle ones wait in the order of last use."""
 
     def __init__(
-        self, name: str, factory: Factory, limits: Limits, refusals: tuple[type[Exception], ...]
+        self,
+        name: str,
+        factory: Factory,
+        limits: Limits,
+        refusals: tuple[type[Exception], ...],
+        *,
+        prompt: bool = False,
     ) -> None:
         self.name = name
         self.task_name = f"actor {name}"
         self.factory = factory
         self.limits = limits
         self.refusals = refusals
+        self.prompt = prompt
         self.turns = 0
         self.crashes = 0
         self.failed_tells = 0
@@ -94,6 +101,15 @@ class Kind:
         queue.append(letter)
         self._depths.grew(len(queue))
         return activation
+
+    def at_rest(self, address: Address) -> Activation | None:
+        """The activation of `address` if it is in memory and has nothing to do."""
+        return self._idle.get(address.id)
+
+    def used(self, activation: Activation, now: float) -> None:
+        """`activation`, which is at rest, was of use without leaving it."""
+        activation.idle_since = now
+        self._idle.move_to_end(activation.address.id)
 
     def start(self, activation: Activation) -> None:
         """`activation` has work: it cannot be passivated until it rests."""

@@ -52,15 +52,18 @@ class System:
         factory: Factory,
         limits: Limits | None = None,
         refusals: tuple[type[Exception], ...] = (),
+        *,
+        prompt: bool = False,
     ) -> None:
         """Let addresses of `kind` be sent to; `factory` makes the behavior of each activation.
 
         `refusals` are the exceptions by which the behavior says no: they are no crashes.
+        `prompt`: the factory makes `PromptBehavior`s.
         Raises ValueError if `kind` is registered already.
         """
         if kind in self._kinds:
             raise ValueError(f"kind {kind!r} is registered already")
-        self._kinds[kind] = Kind(kind, factory, limits or Limits(), refusals)
+        self._kinds[kind] = Kind(kind, factory, limits or Limits(), refusals, prompt=prompt)
 
     async def ask(self, address: Address, message: object, timeout: float) -> object:
         """Send `message` and return the reply, if it comes within `timeout` seconds.
@@ -88,7 +91,9 @@ class System:
 
         Raises UnknownKind, MailboxFull, ActorFailing, Draining; then nothing was queued.
         """
-        self._post(address, Letter(message, told=True))
+        letter = Letter(message, told=True)
+        if not self._handle_now(address, letter):
+            self._post(address, letter)
 
     async def drain(self, grace_seconds: float) -> int:
         """Refuse messages from outside, finish what is queued, and stop (A6).
@@ -131,6 +136,13 @@ class System:
             self._running += 1
             # Not in the sender's context: the next message of the task may have another sender.
             self._context.run(self._spawn, kind, activation)
+
+    def _handle_now(self, address: Address, letter: Letter) -> bool:
+        kind = self._kinds.get(address.kind)
+        if kind is None or not kind.prompt or self._draining:
+            return False
+        activation = kind.at_rest(address)
+        return activation is not None and self._turns.handle_now(kind, activation, letter)
 
     def _spawn(self, kind: Kind, activation: Activation) -> None:
         self._nursery.start_soon(self._run, kind, activation, name=kind.task_name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from math import inf
+from typing import cast
 
 import trio
 
 from actors.address import Address
-from actors.behavior import Drop
+from actors.behavior import Drop, PromptBehavior
 from actors.errors import ActorCrashed, ActorFailing, TurnAbandoned
 from actors.kind import Activation, Kind
 from actors.mailbox import Letter
@@ -61,6 +62,24 @@ class Turns:
             self._reply(kind, activation, letter, reply)
         finally:
             activation.end_turn()
+
+    def handle_now(self, kind: Kind, activation: Activation, letter: Letter) -> bool:
+        """Have `activation`, which is at rest, handle a told message at once, if it will.
+
+        False: it has to be queued. No fault of the behavior leaves this.
+        """
+        behavior = cast(PromptBehavior, activation.behavior)
+        try:
+            handled = behavior.receive_now(letter.message)
+        except Exception as error:
+            kind.start(activation)
+            self._crash(kind, activation, letter, error)
+            kind.rest(activation, trio.current_time())
+            return True
+        if handled:
+            kind.turns += 1
+            kind.used(activation, trio.current_time())
+        return handled
 
     async def _receive(self, kind: Kind, activation: Activation, letter: Letter) -> object:
         if activation.behavior is None:

@@ -165,7 +165,11 @@ async def _core(
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
         system.register("entity", lambda a: EntityActor(a.id, journal, views), refusals=refusals)
         system.register(
-            "channel", lambda a: ChannelActor(a.id, events, watch), _CHANNEL_LIMITS, refusals
+            "channel",
+            lambda a: ChannelActor(a.id, events, watch),
+            _CHANNEL_LIMITS,
+            refusals,
+            prompt=True,
         )
         parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
         nursery.start_soon(relay.run)

@@ -118,7 +118,7 @@ class Relay:
             self._deliver(append.channel, list(append.entries))
         size = sum(ENTRY_BYTES + len(entry.data) for a in appends for entry in a.entries)
         queued = _Batch(batch, appends, size, trio.current_time())
-        if self._streams.available and self._queue_bytes + size <= QUEUE_BYTES:
+        if self._queue_bytes + size <= QUEUE_BYTES:
             self._queue.append(queued)
             self._queue_bytes += size
             self._queued.set()

@@ -215,7 +215,7 @@ class RequestActor:
         events = domain.decide(request, command, now)
         if not events:
             await self._confirm(request, fresh)
-            return Done(request)
+            return await self._replayed(message.once) or Done(request)
         (event,) = events
         if message.answer is not None:
             await self._check_answer(request, message.answer)
@@ -234,11 +234,15 @@ class RequestActor:
             raise refusal
         if self._request is not None:
             await self._confirm(self._request, fresh)
-        if message.once is not None:
-            held = await self._around.keys.key_holder(IDEMPOTENCY, message.once.key)
-            if held is not None:
-                return Done(None, message.once.replay(held))
-        raise refusal
+        replayed = await self._replayed(message.once)
+        if replayed is None:
+            raise refusal
+        return replayed
+
+    async def _replayed(self, once: Once | None) -> Done | None:
+        """The outcome that the key has already, if there is a key and it has one."""
+        held = None if once is None else await self._around.keys.key_holder(IDEMPOTENCY, once.key)
+        return None if once is None or held is None else Done(None, once.replay(held))
 
     async def _settle_time(self) -> Request:
         """Commit what time, or the claimant's leaving, has done already (S8)."""

@@ -64,9 +64,9 @@ class Windows:
         """Fill the gap after `last`, or replace the window where it is too wide for that."""
         if end - last <= WINDOW:
             entries = await self._log.read(channel, last, end - last)
-            # Retention may have removed the first of them.
-            if entries and entries[0].seq == last + 1:
+            if entries:
                 [again] = await self._streams.append([Append(channel, tuple(entries))])
+                # Still a gap: retention has removed the first of them, or the window was lost.
                 if again is None:
                     self.stats.gaps_filled += 1
                     return

@@ -195,10 +195,10 @@ def _check_party(request: Request, command: Command) -> None:
             party = by == request.requestor
         case Release(_, override=True):
             party = True
-        case Release(by, _):
-            party = by is not None and not by.addresses.isdisjoint(request.to)
-        case _:
-            party = not command.by.addresses.isdisjoint(request.to)
+        case Decline(by, _, _):
+            party = not by.addresses.isdisjoint(request.to)
+        case TakeClaim(by) | Release(by, _) | Answer(by, _, _):
+            party = by is not None and (eligible(request, by) or request.closed_by == by.entity)
     if not party:
         raise NotFound("no such request")
 

@@ -7,10 +7,11 @@ never too few.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NoReturn
-from urllib.parse import urldefrag, urljoin
+from urllib.parse import urldefrag, urljoin, urlsplit
 
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import Schema
@@ -140,18 +141,14 @@ def build_graph(schema: JsonSchema, draft: Draft) -> Graph:
     """
     walk = _Walk(draft)
     resource = SPECIFICATION[draft].create_resource(schema)
-    try:
-        registry = REGISTRY.with_resource(resource.id() or "", resource)
-        scope = _Scope("", registry.resolver())
+    registry = REGISTRY.with_resource(resource.id() or "", resource)
+    # An `$id` that is no URI ends in the first, and is refused below, where its place is known.
+    # The library ends in the second where a draft 7 `dependencies` has schemas beside names, as it
+    # looks for an `$id` there; references by pointer are resolved all the same.
+    with suppress(ValueError, AttributeError):
         # At once: the resolver would do it anew for each reference by name.
-        scope = _Scope("", registry.crawl().resolver())
-    except ValueError:
-        _refuse_identifier("")
-    except AttributeError:
-        # The library fails so where a draft 7 `dependencies` has schemas beside names, in looking
-        # for an `$id` there. References by pointer are resolved all the same.
-        pass
-    root = walk.visit(schema, scope, "")
+        registry = registry.crawl()
+    root = walk.visit(schema, _Scope("", registry.resolver()), "")
     walk.follow()
     return Graph(root, list(walk.nodes.values()), walk.uses_meta_schema)
 
@@ -251,6 +248,7 @@ class _Walk:
         try:
             if uri is not None:
                 base = urljoin(scope.base, uri)
+                urlsplit(base)
                 scope = _Scope(base, scope.resolver.in_subresource(resource))
         except ValueError:
             _refuse_identifier(node.pointer)

@@ -21,7 +21,7 @@ class Refusal(Exception):
 
     def response(self) -> bytes:
         """The whole HTTP/1.1 response, which ends the connection."""
-        body = problem_document(self.status, self.code, self.detail)
+        body = problem_document(self.code, self.detail)
         headers = (
             ("Content-Type", "application/problem+json"),
             ("Content-Length", str(len(body))),
@@ -50,7 +50,7 @@ def body_too_large(limit_bytes: int) -> Refusal:
 
 
 def too_slow(detail: str) -> Refusal:
-    return Refusal(408, "request_timeout", detail)
+    return Refusal(408, "request_timeout", detail, headers=(("Retry-After", "1"),))
 
 
 def too_many_connections() -> Refusal:

@@ -56,6 +56,9 @@ class Connection:
         try:
             async with asyncio.timeout(CALL_SECONDS):
                 return await statement(connection)
+        except asyncpg.DataError:
+            # Refused by the library before it was sent: the connection is as good as before.
+            raise
         except asyncpg.PostgresError as error:
             if not means_lost(error):
                 raise

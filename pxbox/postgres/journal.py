@@ -114,12 +114,13 @@ class PostgresJournal:
             await self._connection.close()
 
     def _distinct(self, jobs: list[CommitJob]) -> list[CommitJob]:
-        """Keep at most one commit per row; the others wait for the next batch."""
+        """Keep at most one commit per row and alarm; the others wait for the next batch."""
         rows: set[tuple[str, str]] = set()
         kept: list[CommitJob] = []
         later: list[CommitJob] = []
         for job in jobs:
             mine = {(row.table, row.id) for row in job.payload.rows}
+            mine |= {("alarm", alarm.id) for alarm in job.payload.alarms}
             if rows.isdisjoint(mine):
                 rows |= mine
                 kept.append(job)

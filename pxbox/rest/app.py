@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
 
 import quart
 import trio
@@ -14,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from pxbox.auth import Authenticator
 from pxbox.model.errors import (
     InternalError,
+    InvalidRequest,
     MethodNotAllowed,
     NotFound,
     NotSupported,
@@ -23,10 +26,11 @@ from pxbox.model.errors import (
 from pxbox.model.ids import new_ulid
 from pxbox.model.principal import Principal
 from pxbox.rest import pages
-from pxbox.rest.call import RestCall, RestReply, reply_problem
+from pxbox.rest.call import RestCall, RestReply, refuse_members, reply_problem
 from pxbox.rest.routes import PLANNED, ROUTES, Route, serve
 from pxbox.service.core import Parts
 
+ASGI = Callable[[Any, Any, Any], Awaitable[None]]
 View = Callable[..., Awaitable[quart.Response]]
 
 
@@ -59,6 +63,9 @@ def make_app(surface: Surface) -> QuartTrio:
     for path, page in pages.pages(surface.ready, surface.metrics).items():
         _add(app, surface, "GET", path, path, _page(surface, page))
     app.register_error_handler(HTTPException, _unrouted)
+    # A redirect to the merged path would go wherever the caller's Host header says.
+    app.url_map.merge_slashes = False
+    app.asgi_app = _undecoded(app.asgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -115,8 +122,7 @@ def _add(
                 )
             )
         surface.on_request(operation, trio.current_time() - started, reply.status)
-        headers = {"x-request-id": request_id, **reply.headers}
-        return quart.Response(reply.body, reply.status, headers)
+        return _response(reply, request_id)
 
     app.add_url_rule(
         rule, f"{method} {path}", view, methods=[method], provide_automatic_options=False
@@ -130,8 +136,32 @@ async def _call(path: dict[str, str]) -> RestCall:
     except HTTPException:
         raise PayloadTooLarge("the body is larger than this broker takes") from None
     assert isinstance(body, bytes)
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return RestCall(headers, path, request.args.to_dict(), body)
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        # A field that was sent in several lines is one list (RFC 9110, 5.3).
+        known = headers.get(name.lower())
+        headers[name.lower()] = value if known is None else f"{known}, {value}"
+    query = {name: values[0] for name, values in request.args.lists()}
+    refuse_members(
+        (name for name, values in request.args.lists() if len(values) > 1), "was given repeatedly"
+    )
+    return RestCall(headers, {name: _decoded(text) for name, text in path.items()}, query, body)
+
+
+def _decoded(text: str) -> str:
+    try:
+        return unquote(text, errors="strict")
+    except UnicodeDecodeError:
+        raise InvalidRequest("the path is not UTF-8, percent-encoded") from None
+
+
+def _response(reply: RestReply, request_id: str) -> quart.Response:
+    response = quart.Response(reply.body, reply.status, reply.headers)
+    response.headers["x-request-id"] = request_id
+    if "content-type" not in reply.headers:
+        # A 304 has no content; Quart would call it HTML.
+        del response.headers["content-type"]
+    return response
 
 
 async def _unrouted(error: HTTPException) -> quart.Response:
@@ -142,5 +172,18 @@ async def _unrouted(error: HTTPException) -> quart.Response:
         methods = sorted(error.valid_methods or ())
         refusal = MethodNotAllowed(f"this path takes {' or '.join(methods)}")
     reply = reply_problem(refusal)
-    allow = {"allow": ", ".join(methods)} if methods else {}
-    return quart.Response(reply.body, reply.status, reply.headers | allow)
+    if methods:
+        reply.headers["allow"] = ", ".join(methods)
+    return _response(reply, new_ulid())
+
+
+def _undecoded(app: ASGI) -> ASGI:
+    """Route by the path as it was sent: in one decoded, an encoded slash of an address would
+    split it. The members are decoded one by one, in `_call`."""
+
+    async def routed(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http":
+            scope = {**scope, "path": scope["raw_path"].decode("ascii")}
+        await app(scope, receive, send)
+
+    return routed

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from pxbox.model.decoding import convert_input, decode_json, decode_typed
 from pxbox.model.errors import (
     FieldError,
     InvalidRequest,
@@ -20,11 +21,14 @@ from pxbox.service.problems import problem
 
 JSON = "application/json"
 PROBLEM = "application/problem+json"
+JSON_SPACE = b" \t\r\n"
 MOST_WAIT_SECONDS = 60.0
 # What a client may be told to wait before it repeats a retryable command, or looks again.
 RETRY_SECONDS = {"not_answered": 2}
 
 _encode = msgspec.json.encode
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,36 +62,45 @@ class RestReply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def merged_body(call: RestCall) -> bytes:
-    """The body with the path's members in it, as one JSON object.
+def read_input(call: RestCall, type: type[T]) -> T:
+    """The operation's input: path and body as one object.
 
-    Raises UnsupportedMediaType, and InvalidRequest for a body that is no object or that names a
-    member of the path itself.
+    Raises UnsupportedMediaType, what `decode_json` raises, and InvalidRequest, also where the
+    query names anything, and where the body is no object or names a member of the path.
     """
-    text = call.body.strip()
-    if text:
-        media = call.headers.get("content-type", JSON).partition(";")[0].strip().lower()
-        if media != JSON and not media.endswith("+json"):
-            raise UnsupportedMediaType(f"send {JSON}, not {media[:64]!r}")
-    if not call.path:
-        return text or b"{}"
+    refuse_members(call.query, "does not belong in the query; this call takes a body")
+    text = call.body.strip(JSON_SPACE)
     if not text:
-        return _encode(call.path)
-    if not text.startswith(b"{"):
+        return decode_typed(_encode(convert_input(dict(call.path), dict[str, str])), type)
+    media = call.headers.get("content-type", JSON).partition(";")[0].strip().lower()
+    if media != JSON and not media.endswith("+json"):
+        raise UnsupportedMediaType(f"send {JSON}, not {media[:64]!r}")
+    members = decode_json(text)
+    if not isinstance(members, dict):
         raise InvalidRequest("the body must be a JSON object")
-    rest = text[1:].lstrip()
-    joint = b"" if rest.startswith(b"}") else b","
-    return _encode(call.path)[:-1] + joint + rest
+    refuse_members(call.path.keys() & members.keys(), "is given by the path; leave it out")
+    if not call.path:
+        return decode_typed(text, type)
+    # As bytes, so that the body's own members keep their spelling.
+    path = _encode(convert_input(dict(call.path), dict[str, str]))
+    joint = b"," if members else b""
+    return decode_typed(path[:-1] + joint + text[1:], type)
 
 
-def require_path_kept(call: RestCall, input: msgspec.Struct) -> None:
-    """Raise InvalidRequest where the body names a member that the path has already."""
-    for name, value in call.path.items():
-        if getattr(input, name) != value:
-            raise InvalidRequest(
-                f"`{name}` is given by the path; leave it out of the body",
-                errors=[FieldError(f"/{name}", "is given by the path", "path")],
-            )
+def read_query(call: RestCall, type: type[T]) -> T:
+    """The operation's input: path and query as one object.
+
+    Raises UnsupportedText, and InvalidRequest, also where the query names a member of the path.
+    """
+    refuse_members(call.path.keys() & call.query.keys(), "is given by the path; leave it out")
+    return convert_input({**call.query, **call.path}, type)
+
+
+def refuse_members(names: Iterable[str], why: str) -> None:
+    """Raise InvalidRequest if there are any: what would be ignored is refused."""
+    for name in sorted(names):
+        shown = name[:64]
+        raise InvalidRequest(f"`{shown}` {why}", errors=[FieldError(f"/{shown}", why, "place")])
 
 
 def reply_json(status: int, body: object, headers: dict[str, str] | None = None) -> RestReply:

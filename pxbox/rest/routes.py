@@ -12,17 +12,9 @@ import msgspec
 import trio
 
 from pxbox.model import wire
-from pxbox.model.decoding import convert_input, decode_input
 from pxbox.model.errors import NotAnswered
 from pxbox.model.principal import Principal
-from pxbox.rest.call import (
-    RestCall,
-    RestReply,
-    http_date,
-    merged_body,
-    reply_json,
-    require_path_kept,
-)  # fmt: skip
+from pxbox.rest.call import RestCall, RestReply, http_date, read_input, read_query, reply_json
 from pxbox.service import operations, requests
 from pxbox.service.core import Outcome, Parts
 
@@ -107,8 +99,7 @@ async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall
     """Serve one call of a route. Raises PxErrors."""
     operation = operations.find(route.operation)
     if route.method == "GET":
-        members = {**call.query, **call.path}
-        input = convert_input(members, operation.input)
+        input = read_query(call, operation.input)
 
         async def read() -> Outcome:
             return await operations.perform(parts, principal, operation, input)
@@ -116,8 +107,7 @@ async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall
         if route.version is None:
             return reply_json(200, (await read()).reply)
         return await _poll(parts, route.version, call, read)
-    input = decode_input(merged_body(call), operation.input)
-    require_path_kept(call, input)
+    input = read_input(call, operation.input)
     key = call.headers.get("idempotency-key")
     outcome = await operations.perform(parts, principal, operation, input, key)
     return reply_json(route.status, outcome.reply, _headers(route, outcome))

@@ -19,7 +19,7 @@ from actors import (
 )  # fmt: skip
 from actors import Draining as SystemDraining
 from actors.journal import Journal
-from pxbox.behaviors.durable import Once
+from pxbox.behaviors.durable import IDEMPOTENCY, Once
 from pxbox.domain.access import Caller
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
 from pxbox.model.wire import Input, Reply
@@ -79,6 +79,17 @@ def once(call: Call, operation: str, target: str) -> Once | None:
     scope = msgspec.json.encode([call.caller.sub, operation, target, key, call.item])
     body = msgspec.json.decode(msgspec.json.encode(call.input))
     return Once(hashlib.sha256(scope).hexdigest(), canonical_hash(body))
+
+
+async def replayed(parts: Parts, key: Once | None) -> Outcome | None:
+    """What the key's first command got, where a repeat of it would now be refused (S7).
+
+    None where there is no key, or nothing under it. Raises IdempotencyKeyReused.
+    """
+    held = None if key is None else await parts.views.key_holder(IDEMPOTENCY, key.key)
+    if key is None or held is None:
+        return None
+    return Outcome(key.replay(held), replayed=True)
 
 
 def canonical_hash(value: object) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from datetime import datetime
 
 import msgspec
@@ -11,10 +12,13 @@ import msgspec
 from pxbox.domain import access, routing
 from pxbox.model import wire
 from pxbox.model.errors import InvalidCursor, NotFound
+from pxbox.model.ids import is_ulid
 from pxbox.model.request import Status
 from pxbox.postgres.views import PageAt, RequestFilter
 from pxbox.service.core import Call, Outcome, Parts
 from pxbox.service.requests import refuse_unsupported, summary
+
+_RANK = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9:]{8}(\.[0-9]{1,6})?\+00\Z")
 
 
 class _Cursor(msgspec.Struct, array_like=True, forbid_unknown_fields=True):
@@ -98,7 +102,7 @@ def _read_cursor(text: str | None, sort: str) -> PageAt | None:
         cursor = msgspec.json.decode(raw, type=_Cursor)
     except (ValueError, binascii.Error, msgspec.MsgspecError):
         raise InvalidCursor("this cursor was not given out by this list") from None
-    if cursor.sort != sort or not _is_rank(cursor.rank):
+    if cursor.sort != sort or not _is_rank(cursor.rank) or not is_ulid(cursor.id):
         raise InvalidCursor("this cursor was given out for another order; start without one")
     return PageAt(cursor.rank, cursor.id)
 
@@ -108,6 +112,6 @@ def _is_rank(text: str) -> bool:
     if text == "infinity":
         return True
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
+        return _RANK.match(text) is not None and bool(datetime.fromisoformat(text))
     except ValueError:
         return False

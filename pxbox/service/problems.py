@@ -25,17 +25,22 @@ def catalogue() -> dict[str, ErrorFacts]:
     return msgspec.json.decode(schemas.read("errors.json"), type=dict[str, ErrorFacts])
 
 
-def problem(error: PxError) -> dict[str, Any]:
-    """The problem document of an error; its own members stand beside the standard ones."""
-    facts = catalogue()[error.code]
-    document: dict[str, Any] = {
-        "type": f"urn:pxbox:problem:{error.code}",
+def problem_of(code: str, detail: str) -> dict[str, Any]:
+    """The problem document of a code of the contract, with its standard members."""
+    facts = catalogue()[code]
+    return {
+        "type": f"urn:pxbox:problem:{code}",
         "title": facts.title,
         "status": facts.status,
-        "code": error.code,
-        "detail": error.detail,
+        "code": code,
+        "detail": detail,
         "retryable": facts.retryable,
     }
+
+
+def problem(error: PxError) -> dict[str, Any]:
+    """The problem document of an error; its own members stand beside the standard ones."""
+    document = problem_of(error.code, error.detail)
     if error.errors:
         document["errors"] = [
             {"pointer": e.pointer, "message": e.message, "keyword": e.keyword} for e in error.errors

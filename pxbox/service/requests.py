@@ -28,12 +28,14 @@ from pxbox.model.errors import (
 )  # fmt: skip
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.request import OPEN, Request, Status
-from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once
+from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once, replayed
 from pxbox.service.problems import problem
 
 MOST_ADDRESSEES = 32
 # How many items of one bulk are under way at once: few enough that others are served between.
 BULK_AT_ONCE = 32
+# What every clock and library on the way can hold, in any offset.
+_YEARS = range(1970, 9999)
 
 
 def refuse_unsupported(input: msgspec.Struct, *names: str) -> None:
@@ -50,7 +52,13 @@ async def create(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.CreateRequest)
     request_id = new_ulid()
-    message = await _creation(parts, call, input, request_id)
+    try:
+        message = await _creation(parts, call, input, request_id)
+    except PxError:
+        earlier = await replayed(parts, once(call, "createRequest", ""))
+        if earlier is not None:
+            return earlier
+        raise
     done = await ask(parts, "request", request_id, message)
     return _outcome(done, created)
 
@@ -89,6 +97,8 @@ def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:
     for time in (*given, input.attention_at):
         if time is not None and time.tzinfo is None:
             raise InvalidTime("times need a UTC offset, such as 2031-01-31T12:00:00Z")
+        if time is not None and time.year not in _YEARS:
+            raise InvalidTime(f"times are from {_YEARS.start} to {_YEARS.stop - 1}")
     if len(given) > 1:
         raise InvalidTime("`deadlineAt` and `expiresAt` are two names of one time; give one")
     deadline = given.pop() if given else None

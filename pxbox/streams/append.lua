@@ -30,7 +30,7 @@ end
 
 if known < count then
   -- Writing comes first: where memory is short, it is refused before anything has changed.
-  for n = math.max(known, count - size) + 1, count do
+  for n = known + 1, count do
     -- %.0f: Lua writes a large number with an exponent otherwise.
     redis.call('XADD', KEYS[1], 'MAXLEN', size, string.format('%.0f-0', first + n - 1),
       'd', ARGV[5 + n])

@@ -1,7 +1,8 @@
 """Connections to Redis, each for one task that knows when to give it up.
 
-redis-py's pool, retries and health checks stay unused: a connection in doubt is dropped, whatever
-was under way on it is reported, and what follows is decided by its owner.
+redis-py's pool, retries and health checks stay unused (over TCP its pool also insists on RESP3, for
+maintenance notices): a connection in doubt is dropped, whatever was under way on it is reported,
+and what follows is decided by its owner.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import suppress
+from typing import Any
 
-from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio import Connection
+from redis.asyncio.connection import parse_url
 from redis.exceptions import RedisError, ResponseError
 
 CONNECT_SECONDS = 2.0
@@ -67,8 +70,9 @@ class Server:
 
     def __init__(self, url: str) -> None:
         try:
-            self._pool = ConnectionPool.from_url(url)
-            self._pool.connection_kwargs.update(_OURS)
+            options: dict[str, Any] = {**parse_url(url)}
+            self._kind: type[Connection] = options.pop("connection_class", Connection)
+            self._options = options | _OURS
             self._connection()
         except (ValueError, TypeError, RedisError):
             raise ValueError("this is not the URL of a Redis that can be used") from None
@@ -85,8 +89,7 @@ class Server:
         return Link(connection)
 
     def _connection(self) -> Connection:
-        connection: Connection = self._pool.make_connection()  # type: ignore[no-untyped-call]
-        return connection
+        return self._kind(**self._options)
 
 
 def encode(*arguments: bytes) -> bytes:

@@ -27,7 +27,8 @@ class MemoryStreams:
         self._watched: set[str] = set()
         self._on_wake: OnWake = _nobody
 
-    def open(self, bridge: Bridge, on_wake: OnWake) -> None:
+    def open(self, bridge: Bridge | None, on_wake: OnWake) -> None:
+        """Opened as all streams are; the bridge is not needed here."""
         self._on_wake = on_wake
 
     async def aclose(self) -> None:

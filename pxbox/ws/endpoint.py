@@ -12,11 +12,19 @@ from pxbox.auth import SUBPROTOCOL, Authenticator
 from pxbox.model.errors import NotFound, PxError
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
-from pxbox.ws.handover import HandedOver
+from pxbox.ws.handover import RETRY_SOON, HandedOver
 from pxbox.ws.session import OnCommand, OnFault, Session
 
 PATH = "/v1/ws"
 HEARTBEAT_SECONDS = 25.0
+
+
+async def _refuse(handed: HandedOver, error: PxError) -> None:
+    document = problem(error)
+    headers = [*RETRY_SOON] if document["retryable"] else []
+    if document["status"] == 401:
+        headers.append((b"WWW-Authenticate", b'Bearer realm="pxbox"'))
+    await handed.reject(document["status"], msgspec.json.encode(document), headers)
 
 
 class Endpoint:
@@ -46,8 +54,7 @@ class Endpoint:
             headers = [*request.headers, (b"sec-websocket-protocol", offered)]
             principal = self._authenticator.authenticate(headers, host)
         except PxError as error:
-            document = problem(error)
-            await handed.reject(document["status"], msgspec.json.encode(document))
+            await _refuse(handed, error)
             return
         ours = SUBPROTOCOL in request.proposed_subprotocols
         connection = await request.accept(subprotocol=SUBPROTOCOL if ours else None)

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from http import HTTPStatus
 
 import msgspec
 import trio
@@ -18,6 +17,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
+from pxbox.service.problems import problem_of
 from pxbox.tcp import Wire
 from pxbox.ws.outbox import Outbox, OutboxLimits
 
@@ -25,6 +25,8 @@ from pxbox.ws.outbox import Outbox, OutboxLimits
 # unless it comes in one piece.
 _RECEIVE_BYTES = 64 * 1024
 _PARTS_KEPT = 256
+
+RETRY_SOON = ((b"Retry-After", b"1"),)
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
@@ -44,17 +46,9 @@ class WebSocketLimits:
     outbox: OutboxLimits = field(default_factory=OutboxLimits)
 
 
-def problem_document(status: int, code: str, detail: str) -> bytes:
-    """A problem document (RFC 9457) with the status' own phrase as its title."""
-    return msgspec.json.encode(
-        {
-            "type": "about:blank",
-            "title": HTTPStatus(status).phrase,
-            "status": status,
-            "code": code,
-            "detail": detail,
-        }
-    )
+def problem_document(code: str, detail: str) -> bytes:
+    """The problem document (RFC 9457) of a code of the contract."""
+    return msgspec.json.encode(problem_of(code, detail))
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +162,13 @@ async def _end(handed: HandedOver, status: int, close_code: int) -> None:
     if handed.outbox.answered.is_set():
         await handed.close(close_code)
         return
-    if status == 503:
-        problem = problem_document(status, "overloaded", "the handshake was not answered in time")
-    else:
-        problem = problem_document(status, "internal", "the handshake could not be answered")
     with suppress(ConnectionClosed):
-        await handed.reject(status, problem)
+        if status == 503:
+            problem = problem_document("overloaded", "the handshake was not answered in time")
+            await handed.reject(status, problem, RETRY_SOON)
+        else:
+            problem = problem_document("internal", "the handshake could not be answered")
+            await handed.reject(status, problem)
 
 
 class _Connection(WebSocketConnection):

@@ -26,6 +26,7 @@ RAISED_BY_THE_TRANSPORT_ALONE = {
     "malformed_http": "the edge, before there is a call",
     "head_too_large": "the edge, before there is a call",
     "request_timeout": "the edge, before there is a call",
+    "upgrade_required": "the edge, before there is a connection",
     "method_not_allowed": "the routes, which alone know methods",
 }
 

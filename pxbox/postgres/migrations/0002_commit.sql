@@ -3,7 +3,8 @@
 -- Arrays that share a prefix are the columns of one relation; `*_ord` says to which commit (1, 2,
 -- ...) a row belongs. The phases are separate statements on purpose: in read committed each of
 -- them sees what the locks of the one before it have let through.
--- Lock order, the same in every batch of every process: keys, requests, entities, channels.
+-- Lock order, the same in every batch of every process: keys, requests, entities, fired alarms,
+-- channels.
 create function px_commit(
     commit_ids uuid[], not_before timestamptz[], not_after timestamptz[],
     rq_ord int[], rq_id text[], rq_version bigint[], rq_status text[], rq_requestor text[],
@@ -56,6 +57,9 @@ begin
     perform 1 from request r where r.id = any(rq_id) order by r.id for update;
     if cardinality(en_ord) > 0 then
         perform 1 from entity e where e.id = any(en_id) order by e.id for update;
+    end if;
+    if cardinality(fi_ord) > 0 then
+        perform 1 from alarm a where a.id = any(fi_id) order by a.id for update;
     end if;
     now := clock_timestamp();
 
@@ -128,6 +132,10 @@ begin
         on conflict (id) do update
            set version = excluded.version, commit_id = excluded.commit_id, state = excluded.state
          where e.version = excluded.version - 1;
+        get diagnostics written = row_count;
+        if written < (select count(*) from unnest(en_ord) as i (ord) where i.ord <> all(dead)) then
+            raise exception 'a new entity was written twice at once' using errcode = '40001';
+        end if;
     end if;
     if cardinality(rs_ord) > 0 then
         insert into response (id, request_id, payload, answered_by, client, answered_at)
@@ -216,12 +224,14 @@ begin
           from (
             select d.ord, 'landed' as guard, '{}' as holds from unnest(landed) as d (ord)
             union all
-            select distinct on (d.ord) d.ord, 'key', json_build_object(
+            (select distinct on (d.ord) d.ord, 'key', json_build_object(
                        'space', k.space, 'key', k.key, 'holds', u.holds)::text
               from unnest(bad_key) as d (ord)
               join unnest(ky_ord, ky_space, ky_key) as k (ord, space, key) on k.ord = d.ord
               left join unique_key u on u.space = k.space and u.key = k.key
              where u.commit_id is distinct from commit_ids[d.ord] and d.ord <> all(landed)
+             -- The keys that this very commit had reserved are gone by now: no losers of those.
+             order by 1, u.key is null, k.space, k.key)
             union all
             select distinct on (v.ord) v.ord, 'version', json_build_object(
                        'table', v.name, 'id', v.id, 'version', v.stored)::text

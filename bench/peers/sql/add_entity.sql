@@ -1,0 +1,1 @@
+insert into entity (id, handle) values ($1, $2)

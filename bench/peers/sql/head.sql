@@ -1,0 +1,1 @@
+select coalesce((select head from channel where name = $1), 0)

@@ -1,0 +1,1 @@
+select body from schema where hash = $1

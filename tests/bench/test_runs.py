@@ -1,0 +1,70 @@
+"""Each benchmark runs, at its smallest size; how fast it is, is not judged here."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from bench.processes import ROOT
+
+SHORT: Final = ["--rounds", "1", "--warmup", "0.1", "--seconds", "0.3"]
+
+
+async def run_bench(*arguments: str) -> tuple[str, str]:
+    """What the command printed on standard output and on standard error."""
+    done = await trio.run_process(
+        [sys.executable, "-m", "bench", *arguments],
+        cwd=ROOT,
+        check=False,
+        capture_stdout=True,
+        capture_stderr=True,
+    )
+    said = done.stderr.decode()
+    assert done.returncode == 0, said
+    return done.stdout.decode(), said
+
+
+async def rows_of(*arguments: str) -> list[dict[str, Any]]:
+    shown, _ = await run_bench(*arguments, "--json")
+    result = msgspec.json.decode(shown)
+    assert "fsync = on" in result["machine"]["Durability"]
+    rows: list[dict[str, Any]] = result["rows"]
+    return rows
+
+
+async def test_lifecycles_are_measured_on_both_servers_over_both_transports() -> None:
+    rows = await rows_of("lifecycle", "--concurrency", "2", *SHORT)
+
+    assert [(row["mode"], row["server"]) for row in rows] == [
+        ("ws", "pxbox"), ("ws", "peer"), ("rest", "pxbox"), ("rest", "peer"),
+    ]  # fmt: skip
+    for row in rows:
+        assert row["rate"] > 0
+        assert 0 < row["seen_p50_ms"] < row["p50_ms"] <= row["p99_ms"]
+        assert row["server_rss_mb"] > 0
+    assert rows[0]["ratio"] == rows[0]["rate"] / rows[1]["rate"]
+
+
+async def test_commits_are_measured_by_the_journal_and_plainly_in_several_processes() -> None:
+    rows = await rows_of("commit", "--processes", "2", "--waiting", "3", *SHORT)
+
+    assert [row["side"] for row in rows] == ["journal", "plain"]
+    assert all(row["rate"] > 0 and row["batch"] >= 1 for row in rows)
+
+
+async def test_memory_is_read_before_and_after_requests_wait() -> None:
+    rows = await rows_of("idle", "--requests", "20", "--entities", "2", "--settle", "0.1")
+
+    assert [row["open_requests"] for row in rows] == [0, 20, 20]
+    assert all(row["rss_mb"] > 0 for row in rows)
+
+
+async def test_the_table_is_for_people_and_progress_goes_to_standard_error() -> None:
+    shown, said = await run_bench("commit", "--processes", "1", "--waiting", "1", *SHORT)
+
+    assert "- CPU: " in shown
+    assert "| processes |" in shown
+    assert "waiting" in said
