@@ -90,6 +90,10 @@ class MemoryJournal:
         """Return the members of the set `left`, sorted."""
         return sorted(self._links.get((table, left), ()))
 
+    def held(self, space: str, key: str) -> Mapping[str, object] | None:
+        """Return the values that are kept with a key; None if nobody holds it."""
+        return self._keys.get((space, key))
+
     def _version(self, table: str, id: str) -> int | None:
         stored = self._rows.get((table, id))
         return None if stored is None else stored[0]

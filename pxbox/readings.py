@@ -62,6 +62,8 @@ def relay_readings(relay: Relay) -> Iterator[Reading]:
     yield counter("windows_reseeded", "Hot windows made anew.", stats.reseeded)
     yield counter("batches_swept", "Batches relayed by the sweeper.", stats.swept)
     yield counter("batches_left", "Batches left to the sweepers.", stats.dropped)
+    yield gauge("event_lag_seconds", "From commit to hot window, for the last batch appended.",
+                stats.lag_seconds)  # fmt: skip
     yield gauge("unrelayed_age_seconds", "Age of the oldest batch known here that is not relayed.",
                 stats.oldest_unrelayed_seconds)  # fmt: skip
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import trio
 
-RECEIVE_BYTES = 32 * 1024
+RECEIVE_BYTES = 16 * 1024
 """Read at a time. What one read can hold is parsed without a checkpoint: this bounds it (X4)."""
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from actors import Drop
-from pxbox.ports import Entry, Log, Streams, StreamsUnavailable
+from pxbox.ports import Entry, Log, LogUnavailable, Streams, StreamsUnavailable
 
 # How many entries are read at once to fill a gap or to let a subscriber catch up.
 PAGE = 500
@@ -126,20 +126,32 @@ class ChannelActor:
         return None if self._head is None else self._head + 1
 
     async def _join(self, subscriber: Subscriber, after: int | None) -> object:
-        if self._head is None:
-            # Watch first: what is committed between the two is told, and skipped if it was read.
-            self._watch.begin(self._channel)
-            self._head = (await self._events.log.bounds(self._channel)).head
-        if after is not None and after < self._head:
+        head = await self._reach(after)
+        if after is not None and after < head:
             missed = await self._events.read(self._channel, after, PAGE)
-            if after + len(missed) < self._head:
-                return Behind(self._head)
+            # Retention may have removed the first of them: that is for the reader to find.
+            if not missed or missed[0].seq > after + 1 or missed[-1].seq < head:
+                return Behind(head)
             self._deliver_new(missed)
             for entry in missed:
                 subscriber.put(self._channel, entry, self._encoded(entry))
         if subscriber not in self._subscribers:
             self._subscribers.append(subscriber)
-        return Joined(self._head)
+        return Joined(self._head if self._head is not None else head)
+
+    async def _reach(self, after: int | None) -> int:
+        """Our head, brought up to `after`: a subscriber may have been told more elsewhere."""
+        if self._head is None:
+            # Watch first: what is committed between the two is told, and skipped if it was read.
+            self._watch.begin(self._channel)
+            try:
+                self._head = (await self._events.log.bounds(self._channel)).head
+            except LogUnavailable:
+                self._watch.end(self._channel)
+                raise
+        if after is not None and after > self._head:
+            await self._read_up_to(after)
+        return self._head
 
     async def _news(self, entries: list[Entry]) -> object:
         if self._head is None:

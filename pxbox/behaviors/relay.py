@@ -46,8 +46,9 @@ class Pace:
 
 @dataclass(frozen=True, slots=True)
 class RelayStats:
-    """Counters since the start, but `oldest_unrelayed_seconds`.
+    """Counters since the start, but for the two times.
 
+    `lag_seconds`: from its commit to its append, for the batch that was appended last.
     `appended` counts entries, `gaps_filled` and `reseeded` windows, `swept` batches of any
     process, `dropped` batches of this one that were left to the sweepers.
     """
@@ -58,6 +59,7 @@ class RelayStats:
     swept: int
     dropped: int
     oldest_unrelayed_seconds: float
+    lag_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,7 @@ class Relay:
         self._relayed_at = 0.0
         self._some_relayed = trio.Event()
         self._swept = self._dropped = 0
+        self._lag_seconds = 0.0
         self._left_at: float | None = None
         self._last_left_at = float("-inf")
 
@@ -143,6 +146,7 @@ class Relay:
             swept=self._swept,
             dropped=self._dropped,
             oldest_unrelayed_seconds=self._oldest_unrelayed_seconds(),
+            lag_seconds=self._lag_seconds,
         )
 
     async def run(self) -> None:
@@ -194,6 +198,7 @@ class Relay:
         self._last_left_at = batches[-1].at
 
     def _note_relayed(self, batches: list[_Batch]) -> None:
+        self._lag_seconds = trio.current_time() - batches[-1].at
         if not self._relayed:
             self._relayed_at = trio.current_time()
         self._relayed += [batch.id for batch in batches]

@@ -220,7 +220,6 @@ class RequestActor:
         if message.answer is not None:
             await self._check_answer(request, message.answer)
         commit, after = self._transition(request, event, now, message.answer)
-        commit = replace(commit, not_after=domain.valid_until(request))
         return await self._commit(commit, after, message)
 
     async def _check_answer(self, request: Request, answer: GivenAnswer) -> None:
@@ -259,7 +258,7 @@ class RequestActor:
         self, request: Request, event: domain.Event, now: datetime, fired: Fire | None = None
     ) -> Done:
         commit, after = self._transition(request, event, now, None, fired)
-        return await self._commit(replace(commit, not_before=_since(request, event)), after, fired)
+        return await self._commit(commit, after, fired)
 
     async def _fire(self, message: Fire) -> Done:
         request = self._request
@@ -302,7 +301,9 @@ class RequestActor:
             assert answer is not None
             rows.append(_response_row(after, event, answer))
         type, actor = routing.event_type(event)
-        late_by = None if fired is None else now - fired.due
+        not_before, not_after = _guarding_times(request, event)
+        # A claim's alarm may find the deadline passed too, after an outage.
+        late_by = None if fired is None else now - (not_before or fired.due)
         event_id, data = routing.request_event(after, type, actor, late_by)
         changes = _alarms(request, after)
         if fired is not None:
@@ -315,6 +316,8 @@ class RequestActor:
             rows=tuple(rows),
             events=(Event(event_id, _channels(after, request), data),),
             alarms=changes,
+            not_before=not_before,
+            not_after=not_after,
         ), after
 
     async def _commit(
@@ -400,12 +403,19 @@ def alarm_id(request_id: str, kind: AlarmKind) -> str:
     return f"request:{request_id}:{kind}"
 
 
-def _since(request: Request, event: domain.Event) -> datetime | None:
-    """The instant before which `event` is not so yet, by the database's clock."""
+def _guarding_times(
+    request: Request, event: domain.Event
+) -> tuple[datetime | None, datetime | None]:
+    """Between which instants `event` may be committed, by the database's clock (S8).
+
+    What time does is not so before its time; what somebody does must come before that.
+    """
     match event:
         case domain.Expired():
-            return request.deadline_at
+            return request.deadline_at, None
         case domain.Released(_, domain.ReleaseCause.LAPSED):
-            return request.claim.expires_at if request.claim else None
+            return request.claim.expires_at if request.claim else None, None
+        case domain.Released(_, domain.ReleaseCause.LEFT):
+            return None, None
         case _:
-            return None
+            return None, domain.valid_until(request)

@@ -38,4 +38,6 @@ def changes(before: Request | None, after: Request) -> dict[AlarmKind, datetime 
     """What to set (a time) or to clear (None) between two states of one request."""
     had = {} if before is None else wanted(before)
     has = wanted(after)
-    return {kind: has.get(kind) for kind in AlarmKind if had.get(kind) != has.get(kind)}
+    if had == has:
+        return {}
+    return {kind: has.get(kind) for kind in had | has if had.get(kind) != has.get(kind)}

@@ -12,6 +12,10 @@ from pxbox.model.request import Claim, Request
 
 _encode = msgspec.json.Encoder().encode
 
+MOST_BYTES = 4096
+"""The largest event; a title is cut to what is left of them (E9)."""
+_MOST_BYTES_PER_CHARACTER = 6
+
 
 class EventData(msgspec.Struct, rename="camel"):
     """What an event of a request carries: ids and what a list row shows, never content (E9)."""
@@ -101,7 +105,12 @@ def request_event(
         request.claim,
         msgspec.UNSET if late_by is None else round(late_by.total_seconds(), 3),
     )  # fmt: skip
-    return event_id, _encode(data)
+    encoded = _encode(data)
+    while len(encoded) > MOST_BYTES and data.title:
+        excess = len(encoded) - MOST_BYTES
+        data.title = data.title[: -(excess // _MOST_BYTES_PER_CHARACTER + 1)]
+        encoded = _encode(data)
+    return event_id, encoded
 
 
 def membership_event(data: MembershipData) -> bytes:

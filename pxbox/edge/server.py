@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -120,7 +121,7 @@ class Edge:
                     break
                 except OSError as error:
                     if error.errno in _NO_ROOM:
-                        self._fault("listener", error)
+                        self._fault(listener.getsockname()[:2], error)
                         await trio.sleep(_NO_ROOM_PAUSE_SECONDS)
                         break
                     continue  # this one left before it was accepted
@@ -150,12 +151,12 @@ class Edge:
         try:
             await self._serve(wire, draining)
         except Exception as error:
-            self._fault(f"{wire.peer[0]}:{wire.peer[1]}", error)
+            self._fault(wire.peer, error)
         except BaseExceptionGroup as group:
             # A fault while the connection was being cancelled: the two come in one group.
             faults, passing = group.split(Exception)
             if faults is not None:
-                self._fault(f"{wire.peer[0]}:{wire.peer[1]}", faults)
+                self._fault(wire.peer, faults)
             if passing is not None:
                 raise passing from None
         finally:
@@ -174,6 +175,7 @@ class Edge:
                 self._websocket,
                 draining=draining,
                 limits=self._limits.websocket,
+                on_fault=partial(self._fault, wire.peer),
             )
         finally:
             self.stats.websockets -= 1
@@ -204,6 +206,6 @@ class Edge:
             self._being_turned_away -= 1
             wire.close()
 
-    def _fault(self, peer: str, error: BaseException) -> None:
+    def _fault(self, peer: tuple[str, int], error: BaseException) -> None:
         self.stats.faults_total += 1
-        self._http.on_error(peer, error)
+        self._http.on_error(f"{peer[0]}:{peer[1]}", error)

@@ -22,7 +22,7 @@ SETTINGS = {
     "save": "",
     "appendonly": "no",
     "maxmemory": "256mb",
-    "maxmemory-policy": "noeviction",
+    "maxmemory-policy": "allkeys-lru",
     "daemonize": "no",
     "hide-user-data-from-log": "yes",
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import trio
@@ -32,6 +32,8 @@ from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once, 
 from pxbox.service.problems import problem
 
 MOST_ADDRESSEES = 32
+# No channel ever gets as far; what is above it, Postgres cannot be asked about.
+MOST_SEQ = 2**63 - 1
 # How many items of one bulk are under way at once: few enough that others are served between.
 BULK_AT_ONCE = 32
 # What every clock and library on the way can hold, in any offset.
@@ -83,8 +85,8 @@ async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request
         updated_at=now,
         title=schema.title,
         claim_required=input.claim_required,
-        deadline_at=deadline,
-        attention_at=input.attention_at,
+        deadline_at=_in_utc(deadline),
+        attention_at=_in_utc(input.attention_at),
     )
     meta = Raw(msgspec.json.encode(input.meta or {}))
     content = Content(input.ui_hints, input.prefill, meta)
@@ -107,6 +109,10 @@ def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:
     if deadline is not None and input.attention_at is not None and input.attention_at >= deadline:
         raise InvalidTime("`attentionAt` must be before the deadline", deadlineAt=deadline)
     return deadline
+
+
+def _in_utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.astimezone(UTC)
 
 
 async def _addressees(parts: Parts, input: wire.CreateRequest) -> tuple[str, ...]:
@@ -251,7 +257,7 @@ async def read_events(parts: Parts, call: Call) -> Outcome:
     assert isinstance(input, wire.ListRequestEvents)
     await visible(parts, call.caller, input.id)
     channel = routing.request_channel(input.id)
-    page = await parts.log.page(channel, input.since, input.limit)
+    page = await parts.log.page(channel, min(input.since, MOST_SEQ), input.limit)
     return Outcome(
         wire.EventPage(
             channel=channel,

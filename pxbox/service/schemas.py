@@ -7,6 +7,7 @@ What is quick is done here; what could hold the event loop goes to a process tha
 from __future__ import annotations
 
 from collections import OrderedDict
+from hashlib import sha256
 
 from pxbox.domain.answer import Plan, list_errors, plan_listing, plan_verdict
 from pxbox.domain.schema import AdmittedSchema, Compiled, is_light
@@ -28,12 +29,23 @@ class Schemas:
         self._views = views
         self._pool = pool
         self._cache = SchemaCache()
+        # The hashes of schemas, by the digests of the texts they were read from.
+        self._read: OrderedDict[bytes, str] = OrderedDict()
         # Hashes that are known to be in the database; a lost one costs an insert of nothing.
         self._kept: OrderedDict[str, None] = OrderedDict()
 
     async def judge(self, raw: bytes) -> AdmittedSchema:
         """Admit a schema without keeping it. Raises a SchemaRefused."""
-        return (await self._admitted(read_schema(raw))).admitted
+        # A program asks by the same text again and again: it is read once.
+        digest = sha256(raw).digest()
+        known = self._cache.get(self._read.get(digest, ""))
+        if known is not None:
+            return known.admitted
+        document = read_schema(raw)
+        self._read[digest] = document.hash
+        if len(self._read) > _MOST_KEPT:
+            self._read.popitem(last=False)
+        return (await self._admitted(document)).admitted
 
     async def admit(self, raw: bytes) -> AdmittedSchema:
         """Admit a schema and keep it, so that requests can be pinned to it."""

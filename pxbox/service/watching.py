@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pxbox.domain import access
 from pxbox.model.errors import NotFound
-from pxbox.model.ids import is_ulid
+from pxbox.model.ids import as_uuid, is_ulid
 from pxbox.model.principal import Principal
 from pxbox.service.core import Parts
 
@@ -19,7 +19,7 @@ async def require_may_watch(parts: Parts, principal: Principal, channel: str) ->
             allowed = request is not None and access.may_see(caller, request)
         case "requestor" if name:
             allowed = access.may_watch_requestor(caller, name)
-        case "entity" if name:
+        case "entity" if as_uuid(name) == name:
             allowed = access.may_act_for(caller, name) and (
                 await parts.directory.lookup(name) is not None
             )

@@ -42,14 +42,15 @@ from pxbox.validation.protocol import (
 
 _RETIRE_BYTES = 64 << 20
 """Grown by so much, what remains is too little for the next one: the process ends."""
-_ORPHAN_SECONDS = 5.0
+_ORPHAN_SECONDS = 3.0
 _MAX_VALIDATORS = 16
+_SIZES = Path("/proc/self/statm")
 
 
 def main() -> None:
     """Serve jobs until the input ends, or the process has grown."""
-    start_bytes = _peak_bytes()
-    _bound_memory()
+    start_bytes = _size_bytes()
+    _bound_memory(start_bytes)
     jobs, replies = sys.stdin.buffer, sys.stdout.buffer
     _send(replies, Ready())
     validators: OrderedDict[bytes, Validator] = OrderedDict()
@@ -60,7 +61,7 @@ def main() -> None:
         for outcome in _admit(job) if isinstance(job, Admit) else _check(job, validators):
             _send(replies, outcome)
         signal.setitimer(signal.ITIMER_REAL, 0)
-        retiring = _peak_bytes() - start_bytes > _RETIRE_BYTES
+        retiring = _size_bytes() - start_bytes > _RETIRE_BYTES
         _send(replies, Done(retiring))
         if retiring:
             break
@@ -108,22 +109,22 @@ def _send(replies: BinaryIO, message: Message) -> None:
     replies.flush()
 
 
-def _bound_memory() -> None:
-    """Let the process grow by MEMORY_BYTES; what needs more fails, or ends it.
-
-    Where the system does not tell the size of a process (no /proc), only time is bounded.
-    """
+def _bound_memory(size_bytes: int) -> None:
+    """Let the process grow by MEMORY_BYTES; what needs more fails, or ends it."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    sizes = Path("/proc/self/statm")
-    if sizes.exists():
-        pages = int(sizes.read_text().split()[0])
-        limit = pages * resource.getpagesize() + MEMORY_BYTES
+    if size_bytes:
+        limit = size_bytes + MEMORY_BYTES
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 
 
-def _peak_bytes() -> int:
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+def _size_bytes() -> int:
+    """Return the address space in use; 0 where the system does not tell, and only time is bounded.
+
+    Not the peak that getrusage has: that of a child begins with what its parent used.
+    """
+    if not _SIZES.exists():
+        return 0
+    return int(_SIZES.read_text().split()[0]) * resource.getpagesize()
 
 
 if __name__ == "__main__":

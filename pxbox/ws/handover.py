@@ -65,6 +65,7 @@ class HandedOver:
     peer: str
     draining: trio.Event
     _connection: WebSocketConnection
+    _closes: trio.Nursery
     _limits: WebSocketLimits
 
     async def reject(
@@ -82,9 +83,17 @@ class HandedOver:
         """Close an accepted connection and wait for the peer, `close_seconds` at the most.
 
         After it the connection has ended, whatever the peer did: one that never reads as well.
+        Cancelling the caller does not cut the closing short: a task that reads is ended by its
+        first step, and in one nursery with this one would cancel it.
         """
+        closed = trio.Event()
+        self._closes.start_soon(self._close, code, reason, closed)
+        await closed.wait()
+
+    async def _close(self, code: int, reason: str, closed: trio.Event) -> None:
         with trio.move_on_after(self._limits.close_seconds):
             await self._connection.aclose(code, reason or None)
+        closed.set()
 
 
 WebSocketHandler = Callable[[HandedOver], Awaitable[None]]
@@ -97,13 +106,14 @@ async def hand_over(
     *,
     draining: trio.Event,
     limits: WebSocketLimits,
+    on_fault: Callable[[Exception], None],
 ) -> None:
     """Serve one WebSocket to its end by `handler`.
 
     `head` is a handshake that was found well-formed. A handler that returns or raises without
-    answering it, or not in time, refuses it by 500 or 503. What the handler raises is raised
-    here, in an exception group, after the peer was told; but for ConnectionClosed, which is how
-    a conversation ends.
+    answering it, or not in time, refuses it by 500 or 503. What the handler raises goes to
+    `on_fault`, and the peer is told by 1011; but for ConnectionClosed, which is how a
+    conversation ends.
     """
     async with trio.open_nursery() as nursery:
         outbox = Outbox(wire, nursery, handshake=head, limits=limits.outbox)
@@ -119,8 +129,14 @@ async def hand_over(
             with trio.fail_after(limits.handshake_seconds):
                 request = await connection._get_request()
             peer = f"{wire.peer[0]}:{wire.peer[1]}"
-            handed = HandedOver(request, outbox, peer, draining, connection, limits)
-            await _converse(handed, handler, nursery)
+            async with trio.open_nursery() as closes:
+                handed = HandedOver(request, outbox, peer, draining, connection, closes, limits)
+                late = trio.CancelScope()
+                nursery.start_soon(_watch_handshake, handed, late)
+                close_code = NORMAL_CLOSURE
+                with late:
+                    close_code = await _converse(handed, handler, on_fault)
+                await _end(handed, 503 if late.cancelled_caught else 500, close_code)
             if connection._open_handshake.is_set():
                 # The handler hears of the peer's Close before the reader has answered it.
                 with trio.move_on_after(limits.close_seconds):
@@ -136,19 +152,19 @@ async def _read(connection: WebSocketConnection, ended: trio.Event) -> None:
     ended.set()
 
 
-async def _converse(handed: HandedOver, handler: WebSocketHandler, nursery: trio.Nursery) -> None:
-    late = trio.CancelScope()
-    nursery.start_soon(_watch_handshake, handed, late)
+async def _converse(
+    handed: HandedOver, handler: WebSocketHandler, on_fault: Callable[[Exception], None]
+) -> int:
+    """Run the handler; the code to close with, if that has not been done yet."""
     try:
         try:
-            with late:
-                await handler(handed)
+            await handler(handed)
         except* ConnectionClosed:
             pass
-    except Exception:
-        await _end(handed, 500, INTERNAL_ERROR)
-        raise
-    await _end(handed, 503 if late.cancelled_caught else 500, NORMAL_CLOSURE)
+    except Exception as fault:
+        on_fault(fault)
+        return INTERNAL_ERROR
+    return NORMAL_CLOSURE
 
 
 async def _watch_handshake(handed: HandedOver, late: trio.CancelScope) -> None:

@@ -48,7 +48,7 @@ class Resume(_Client, tag="resume"):
 
 class Ack(_Client, tag="ack"):
     channel: str
-    seq: int
+    seq: Annotated[int, Meta(ge=0)]
     id: FrameId | UnsetType = UNSET
 
 

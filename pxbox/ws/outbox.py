@@ -108,36 +108,46 @@ class Outbox(trio.abc.Stream):
         BrokenResourceError if the peer is slow or gone: no page will ever reach it.
         """
         await trio.lowlevel.checkpoint()
-        await self._wait_below(below_bytes)
+        await self._wait_ready(below_bytes)
         if self._lost or self.slow.is_set():
             raise trio.BrokenResourceError("the peer is slow or gone")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
-        """Queue in order, then wait while more than half the limit is queued.
+        """Wait while more than half the limit is queued, then queue: the way for replies.
 
-        Not always a checkpoint: trio-websocket takes a lock before each call, which is one.
-        Silently drops what comes after a Close frame, and all but a Close frame to a slow peer.
+        Unlike `put` it does not count as the peer's lag: who asks for more than it reads is made
+        to wait, not closed. A Close frame does not wait. What comes after one is dropped, and to
+        a slow peer all but a Close frame is. Not always a checkpoint: trio-websocket takes a lock
+        before each call, which is one.
         """
-        if self._lost or self._ending is not None:
-            raise trio.ClosedResourceError("this connection has ended")
         frame = bytes(data)
-        closes = is_close(frame)
-        if self._close_sent or (self.slow.is_set() and not closes):
+        if is_close(frame):
+            self._queue_last(frame)
             return
-        if closes:
-            self._close_sent = True
-        self._accepting = not (closes or self.slow.is_set())
+        await self._wait_ready(self._limits.waiting_bytes // 2)
+        self._require_open()
+        if self._close_sent or self.slow.is_set():
+            return
+        self._accepting = True
         self._offer(_Kind.REPLY, frame)
         self.answered.set()
-        if self._lost:
-            raise trio.BrokenResourceError("the peer is lost")
-        if not closes:
-            await self._wait_below(self._limits.waiting_bytes // 2)
+        self._require_open()
+
+    def _queue_last(self, close_frame: bytes) -> None:
+        self._require_open()
+        if not self._close_sent:
+            self._close_sent = True
+            self._accepting = False
+            self._offer(_Kind.REPLY, close_frame)
+
+    def _require_open(self) -> None:
+        if self._lost or self._ending is not None:
+            raise trio.ClosedResourceError("this connection has ended")
 
     async def wait_send_all_might_not_block(self) -> None:
         """Wait until `send_all` would probably return at once."""
         await trio.lowlevel.checkpoint()
-        await self._wait_below(self._limits.waiting_bytes // 2)
+        await self._wait_ready(self._limits.waiting_bytes // 2)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
         """The handshake; after its answer, what the peer sends; empty at the end of file."""
@@ -168,7 +178,7 @@ class Outbox(trio.abc.Stream):
                 return
             self._ending = trio.Event()
             with trio.move_on_after(self._limits.close_seconds):
-                await self._wait_below(1)
+                await self._wait_flushed()
             if not (self._lost or self._queued or self._receiving or self._peer_done):
                 await self._wire.linger(
                     seconds=self._limits.linger_seconds, max_bytes=self._limits.linger_bytes
@@ -291,6 +301,10 @@ class Outbox(trio.abc.Stream):
             self._head_sent = 0
         self._progress.unpark_all()
 
-    async def _wait_below(self, size_bytes: int) -> None:
-        while self._queued >= size_bytes and not self._lost:
+    async def _wait_ready(self, size_bytes: int) -> None:
+        while self._queued >= size_bytes and not (self._lost or self.slow.is_set()):
+            await self._progress.park()
+
+    async def _wait_flushed(self) -> None:
+        while self._queued and not self._lost:
             await self._progress.park()

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import msgspec
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
 from pxbox.model.decoding import decode_json, decode_typed, invalid_input
@@ -15,10 +15,12 @@ from pxbox.model.errors import (
     InternalError,
     InvalidAck,
     InvalidRequest,
+    MalformedJson,
     NotSubscribed,
     NotSupported,
     PxError,
     TooManySubscriptions,
+    UnsupportedMediaType,
 )  # fmt: skip
 from pxbox.model.principal import Principal
 from pxbox.service import operations, watching
@@ -31,6 +33,7 @@ from pxbox.ws.messages import (
     Auth,
     ClientFrame,
     Cmd,
+    FrameId,
     Ping,
     Resume,
     ServerFrame,
@@ -38,7 +41,8 @@ from pxbox.ws.messages import (
     Unsubscribe,
     encode,
 )  # fmt: skip
-from pxbox.ws.subscription import Subscription
+from pxbox.ws.subscription import Left, Subscription
+from pxbox.ws.turns import Turn, Turns
 
 COMMANDS_IN_FLIGHT = 64
 MOST_CHANNELS = 128
@@ -81,8 +85,10 @@ class Session:
         self._principal = principal
         self._on_fault = on_fault
         self._on_command = on_command
-        self._in_flight = trio.CapacityLimiter(COMMANDS_IN_FLIGHT)
+        self._in_flight = 0
+        self._ended = trio.lowlevel.ParkingLot()
         self._subscriptions: dict[str, Subscription] = {}
+        self._turns = Turns()
         self._bad_frames = 0
 
     async def serve(self) -> None:
@@ -119,6 +125,8 @@ class Session:
             except ConnectionClosed:
                 return
             if isinstance(message, bytes):
+                refusal = UnsupportedMediaType("messages are text, each one JSON object")
+                self._send(ServerFrame("error", data=problem(refusal)))
                 raise CloseWith(4501, "protocol_error")
             await self._take(message.encode(), nursery)
 
@@ -126,24 +134,32 @@ class Session:
         try:
             frame = _decoded(raw)
         except PxError as error:
-            self._bad_frames += 1
-            self._send(ServerFrame("error", data=problem(error)))
-            if self._bad_frames >= MOST_BAD_FRAMES:
-                raise CloseWith(4501, "protocol_error") from None
+            self._unreadable(raw, error)
             return
         if isinstance(frame, Ping | Ack | Auth):
             await self._answer(frame, self._serve(frame))
             return
         # Past the bound nothing more is read: the client waits, nothing is lost.
-        task = object()
-        await self._in_flight.acquire_on_behalf_of(task)
-        nursery.start_soon(self._in_its_turn, frame, task)
+        while self._in_flight >= COMMANDS_IN_FLIGHT:
+            await self._ended.park()
+        self._in_flight += 1
+        turn = self._turns.next(None if isinstance(frame, Cmd) else frame.channel)
+        nursery.start_soon(self._in_its_turn, frame, turn)
 
-    async def _in_its_turn(self, frame: ClientFrame, task: object) -> None:
+    def _unreadable(self, raw: bytes, error: PxError) -> None:
+        self._bad_frames += 1
+        self._send(ServerFrame("error", id=_id_of(raw), data=problem(error)))
+        if isinstance(error, MalformedJson) or self._bad_frames >= MOST_BAD_FRAMES:
+            raise CloseWith(4501, "protocol_error")
+
+    async def _in_its_turn(self, frame: ClientFrame, turn: Turn) -> None:
         try:
-            await self._answer(frame, self._serve(frame))
+            await turn.come()
+            await self._answer(frame, self._serve(frame, turn))
         finally:
-            self._in_flight.release_on_behalf_of(task)
+            turn.end()
+            self._in_flight -= 1
+            self._ended.unpark_all()
 
     async def _answer(self, frame: ClientFrame, serving: Awaitable[None]) -> None:
         started = trio.current_time()
@@ -162,7 +178,7 @@ class Session:
         if isinstance(frame, Cmd) and frame.op in operations.OPERATIONS:
             self._on_command(frame.op, trio.current_time() - started, code)
 
-    async def _serve(self, frame: ClientFrame) -> None:
+    async def _serve(self, frame: ClientFrame, turn: Turn | None = None) -> None:
         match frame:
             case Cmd():
                 await self._command(frame)
@@ -171,7 +187,7 @@ class Session:
                 await self._subscribe(frame)
             case Resume():
                 await self._require_may_watch(frame.channel, frame.meta)
-                await self._resume(frame)
+                await self._resume(frame, turn)
             case Unsubscribe():
                 await self._unsubscribe(frame)
             case Ack():
@@ -213,7 +229,7 @@ class Session:
             )
         )  # fmt: skip
 
-    async def _resume(self, frame: Resume) -> None:
+    async def _resume(self, frame: Resume, turn: Turn | None) -> None:
         channel = frame.channel
         if frame.since is UNSET:
             raise NotSupported("`resume` without `since` is not supported yet; give a position")
@@ -227,12 +243,20 @@ class Session:
             self._recovered(frame, plan)
             subscription.sent = plan.start
             subscription.start()
+            if turn is not None:
+                # However long it takes to catch up, the client may leave the channel meanwhile.
+                turn.end()
             await self._catch_up(channel, subscription)
         except Trimmed as error:
+            subscription.hold()
             subscription.sent = await self._join(channel, subscription)
             self._recovered(frame, Recovered(error.oldest, subscription.sent, "trimmed"))
+            subscription.start()
+        except (Left, trio.BrokenResourceError):
+            # The client has left the channel, or the connection is about to end.
+            return
         except BaseException:
-            self._subscriptions.pop(channel, None)
+            self._forget(channel, subscription)
             raise
 
     async def _catch_up(self, channel: str, subscription: Subscription) -> None:
@@ -245,7 +269,7 @@ class Session:
         try:
             head = await self._parts.channels.join(channel, subscription)
         except BaseException:
-            self._subscriptions.pop(channel, None)
+            self._forget(channel, subscription)
             raise
         await self._joined(channel, subscription)
         return head
@@ -253,7 +277,7 @@ class Session:
     async def _joined(self, channel: str, subscription: Subscription) -> None:
         """It is joined now; if the client unsubscribed meanwhile, it leaves at once."""
         subscription.joined = True
-        if self._subscriptions.get(channel) is not subscription:
+        if subscription.left:
             await self._parts.channels.leave(channel, subscription)
 
     def _recovered(self, frame: Resume, plan: Recovered) -> None:
@@ -280,8 +304,13 @@ class Session:
 
     async def _leave(self, channel: str) -> None:
         subscription = self._subscriptions.pop(channel)
+        subscription.left = True
         if subscription.joined:
             await self._parts.channels.leave(channel, subscription)
+
+    def _forget(self, channel: str, subscription: Subscription) -> None:
+        if self._subscriptions.get(channel) is subscription:
+            del self._subscriptions[channel]
 
     def _acknowledge(self, frame: Ack) -> None:
         subscription = self._watched(frame.channel)
@@ -306,8 +335,8 @@ class Session:
         await self._handed.draining.wait()
         self._send(ServerFrame("notice", data={"code": "draining"}))
         # Commands in hand get their replies; what is read from now on is refused by the actors.
-        while self._in_flight.borrowed_tokens:
-            await trio.sleep(0.01)
+        while self._in_flight:
+            await self._ended.park()
         raise CloseWith(1001, "draining")
 
     async def _close_when_expired(self) -> None:
@@ -332,6 +361,18 @@ def _decoded(raw: bytes) -> ClientFrame:
         return frame
     except msgspec.ValidationError as error:
         raise invalid_input(error) from None
+
+
+class _Identified(msgspec.Struct):
+    id: FrameId | UnsetType = UNSET
+
+
+def _id_of(raw: bytes) -> str | UnsetType:
+    """The id of a frame that cannot be read as one, if that much can be read of it."""
+    try:
+        return msgspec.json.decode(raw, type=_Identified).id
+    except (msgspec.MsgspecError, RecursionError):
+        return UNSET
 
 
 def _idempotency_key(frame: Cmd) -> str | None:

@@ -5,7 +5,7 @@ The log is complete and true to its protocol; it and each process's way to the w
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import trio
@@ -14,6 +14,8 @@ from pxbox.behaviors.relay import Pace, Relay
 from pxbox.ports import Append, Bounds, Entry, LogUnavailable, OnWake, Streams, StreamsUnavailable
 from pxbox.streams.memory import MemoryStreams
 
+CHANNEL = "entity:x"
+E3_SECONDS = 3.0
 PATIENCE_SECONDS = 30.0
 
 
@@ -186,3 +188,20 @@ class Process:
         batch, events = self.log.commit(*channels)
         self.relay.logged(batch, events)
         return batch
+
+
+Start = Callable[[], Process]
+
+
+def line_of(process: Process) -> Line:
+    assert isinstance(process.streams, Line)
+    return process.streams
+
+
+async def window(shared: Shared, channel: str = CHANNEL) -> list[int] | None:
+    """The numbers in the window."""
+    for after in range(5_000):
+        entries = await shared.windows.read(channel, after, 2_000)
+        if entries is not None:
+            return [entry.seq for entry in entries]
+    return None

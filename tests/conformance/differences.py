@@ -152,6 +152,14 @@ DISAGREEMENTS = [
     ),
     Disagreement(
         Draft.D2020_12,
+        {"multipleOf": 3},
+        1e300,
+        broker=False,
+        oracle=True,
+        reason="the oracle divides the nearest binary number, the broker 1 with 300 zeros",
+    ),
+    Disagreement(
+        Draft.D2020_12,
         {"pattern": "^a$"},
         "a\n",
         broker=False,
@@ -213,6 +221,22 @@ DISAGREEMENTS = [
         broker=False,
         oracle=True,
         reason="later drafts let `dependencies` of draft 7 be kept, and the oracle does not",
+    ),
+    Disagreement(
+        Draft.D2019_09,
+        {"additionalProperties": {}, "unevaluatedProperties": False},
+        {"a": 1},
+        broker=True,
+        oracle=False,
+        reason="a mistake of the oracle: it has a schema evaluate the properties that it names",
+    ),
+    Disagreement(
+        Draft.D2019_09,
+        {"allOf": [{"unevaluatedProperties": {}}], "unevaluatedProperties": False},
+        {"a": 1},
+        broker=True,
+        oracle=False,
+        reason="a mistake of the oracle: it has a schema evaluate the properties that it names",
     ),
     Disagreement(
         Draft.D2019_09,

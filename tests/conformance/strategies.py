@@ -1,7 +1,7 @@
 """Schemas and values at random, from a vocabulary on which validators have no room to differ.
 
-What they do differ in is in `differences.py`, and left out here: decimal fractions in `multipleOf`,
-patterns beyond ASCII, formats.
+What they do differ in is in `differences.py`, and left out here: decimal fractions and huge numbers
+with `multipleOf`, patterns beyond ASCII, formats, `unevaluated...` in draft 2019-09.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ NAMES = st.sampled_from(["a", "b", "ab", "é", ""])
 TEXTS = st.sampled_from(["", "a", "b", "ab", "aab", "é", "🙂", "b1", " "])
 NUMBERS = st.one_of(
     st.integers(-4, 6),
-    st.sampled_from([0.0, -0.0, 1.0, 0.5, 2.5, -1.5, 1e300, 2**53, 2**53 + 1, float(2**53), 1e16]),
+    st.sampled_from([0.0, -0.0, 1.0, 0.5, 2.5, -1.5, 2**53, 2**53 + 1, float(2**53), 1e16]),
 )
 PATTERNS = st.sampled_from(["a", "^a", "b$", "^[ab]+$", "^a{2}", "a|b", "[0-9]", "^$", "^a?b?$"])
 TYPES = st.sampled_from(["null", "boolean", "object", "array", "number", "string", "integer"])
@@ -40,7 +40,7 @@ def schemas(draft: Draft) -> st.SearchStrategy[dict[str, Any]]:
     """Whole documents: a schema, and definitions that any part of it may refer to."""
     holder = "definitions" if draft is Draft.D7 else "$defs"
     schema = _schema(draft, holder)
-    definitions = st.fixed_dictionaries({name: schema for name in _DEFINED})
+    definitions = st.fixed_dictionaries(dict.fromkeys(_DEFINED, schema))
     return st.builds(
         lambda body, held: {**body, holder: held},
         schema.filter(lambda each: isinstance(each, dict)),
@@ -105,9 +105,9 @@ def _applied(inner: st.SearchStrategy[Any], draft: Draft) -> st.SearchStrategy[d
         keywords["dependentSchemas"] = members
         keywords["minContains"] = SIZES
         keywords["maxContains"] = SIZES
+    if draft is Draft.D2020_12:
         keywords["unevaluatedProperties"] = inner
         keywords["unevaluatedItems"] = inner
-    if draft is Draft.D2020_12:
         keywords["prefixItems"] = lists
     else:
         keywords["items"] = inner.filter(lambda each: isinstance(each, dict)) | lists

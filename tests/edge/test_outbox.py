@@ -197,16 +197,29 @@ async def test_a_reader_that_takes_nothing_for_too_long_is_slow() -> None:
                 await trio.lowlevel.checkpoint()
 
 
-async def test_replies_do_not_count_as_lag_but_wait_for_the_reader() -> None:
+async def test_replies_wait_for_the_reader_and_do_not_count_as_its_lag() -> None:
     async with connected() as (outbox, reader):
         reply = text_frame(b"r" * 200_000)
+        await outbox.send_all(reply)
         async with trio.open_nursery() as nursery:
-            nursery.start_soon(outbox.send_all, reply)
+            for _ in range(5):
+                nursery.start_soon(outbox.send_all, reply)
             await trio.testing.wait_all_tasks_blocked()
-            assert outbox.queued_bytes > SMALL.waiting_bytes
+            assert outbox.queued_bytes < len(reply), "the others wait outside"
             outbox.put(numbered(1))
             assert not outbox.slow.is_set()
-            assert await reader.exactly(len(reply) + 6) == reply + numbered(1)
+            expected = reply + numbered(1) + reply * 5
+            assert await reader.exactly(len(expected)) == expected
+
+
+async def test_a_reply_that_waits_is_dropped_when_its_reader_turns_out_to_be_slow() -> None:
+    async with connected() as (outbox, _), trio.open_nursery() as nursery:
+        reply = text_frame(b"r" * 1_000_000)
+        await outbox.send_all(reply)
+        nursery.start_soon(outbox.send_all, reply)
+        await trio.testing.wait_all_tasks_blocked()
+        while not outbox.slow.is_set():
+            outbox.put(numbered(1))
 
 
 async def test_a_paged_resume_waits_until_its_reader_is_ready() -> None:
@@ -250,10 +263,12 @@ async def test_waiting_events_are_merged_into_one_frame_and_replies_are_not() ->
         assert outbox.queued_bytes == 0
 
 
-async def test_closing_lets_what_is_queued_leave() -> None:
+async def test_closing_lets_what_is_queued_leave_and_nothing_that_comes_later() -> None:
     async with connected(OutboxLimits(linger_seconds=0.1)) as (outbox, reader):
         expected = fill(outbox)
         await outbox.send_all(CLOSE)
+        outbox.put(numbered(1))
+        await outbox.send_all(numbered(2))
         async with trio.open_nursery() as nursery:
             nursery.start_soon(outbox.aclose)
             assert await reader.rest() == expected + CLOSE

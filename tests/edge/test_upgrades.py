@@ -229,10 +229,8 @@ async def test_a_handler_that_fails_is_reported_and_hurts_nobody_else(accepts: b
         assert await peer.rest() == b""
         await other.send(masked(TEXT, b"on"))
         assert await read_frame(other) == (TEXT, b"on")
-        await peer.stream.aclose()
         fault = await edge.fault()
-        assert isinstance(fault, ExceptionGroup)
-        assert fault.subgroup(RuntimeError) is not None
+        assert isinstance(fault, RuntimeError)
 
 
 async def test_a_handler_is_told_that_the_peer_left() -> None:

@@ -10,13 +10,11 @@ import trio
 from pxbox.behaviors.relay import Pace
 from pxbox.bridge import open_bridge
 from pxbox.streams.redis import RedisStreams
-from tests.behaviors.relayed import MemoryLog, Process
+from tests.behaviors.relayed import CHANNEL, E3_SECONDS, MemoryLog, Process
 from tests.servers import DisposableServers
 from tests.streams.conftest import EPOCH, client, eventually
 from tests.suites.streams import WINDOW
 
-CHANNEL = "entity:x"
-E3_SECONDS = 3.0
 BRISK = Pace(forget=0.05, sweep=0.05, poll=0.1, glance=0.02)
 
 

@@ -1,0 +1,3 @@
+from tests.validation.workers import pool
+
+__all__ = ["pool"]
