@@ -140,12 +140,21 @@ class WebSocket(Stream):
 
 
 class Http(Stream):
-    """A kept-alive HTTP/1.1 connection, one POST at a time."""
+    """A kept-alive HTTP/1.1 connection, one POST at a time.
+
+    Once `last` is set, the server has closed it, or will, and a new one is needed.
+    """
 
     def __init__(self, on_broken: OnBroken) -> None:
         super().__init__(on_broken)
         self._on_reply: OnReply | None = None
         self.last = False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._on_reply is None:
+            self.last = True
+        else:
+            super().connection_lost(exc)
 
     def post(self, path: str, token: str, body: bytes, on_reply: OnReply) -> None:
         """Send one request; `on_reply` gets the status and the body."""
@@ -171,7 +180,7 @@ class Http(Stream):
         if on_reply is None or rest:
             raise ConnectionBroken(f"an answer nobody asked for: {head!r}")
         if b"\r\nconnection: close" in head:
-            self.last = self.closing = True
+            self.last = True
         on_reply(int(head[9:12]), body)
 
     @staticmethod
@@ -197,6 +206,6 @@ async def open_websocket(
 
 
 async def open_http(port: int, on_broken: OnBroken) -> Http:
-    """Connect to loopback. Once `last` is set, the server wants a new connection."""
+    """Connect to loopback."""
     loop = asyncio.get_running_loop()
     return (await loop.create_connection(lambda: Http(on_broken), "127.0.0.1", port))[1]

@@ -116,11 +116,23 @@ class Party:
         """Give one command, over the way that the job names; `then` gets the request's id."""
         self._then = then
         if self._http is not None:
-            path, body = call(argument)
-            self._http.post(path, self._token, body, self._on_reply)
+            self._post(self._http, *call(argument))
         elif self._socket is not None:
             self._command += 1
             self._socket.send(text(self._command, argument))
+
+    def _post(self, http: Http, path: str, body: bytes) -> None:
+        if http.last:
+            self._load.spawn(self._post_anew(path, body))
+        else:
+            http.post(path, self._token, body, self._on_reply)
+
+    async def _post_anew(self, path: str, body: bytes) -> None:
+        try:
+            self._http = await open_http(self._load.job.port, self._load.fail)
+            self._http.post(path, self._token, body, self._on_reply)
+        except OSError as error:
+            self._load.fail(error)
 
     def _on_message(self, text: bytes) -> None:
         message = self._load.dialect.read(text)
@@ -139,15 +151,7 @@ class Party:
                 self._done(message.request)
 
     def _on_reply(self, status: int, body: bytes) -> None:
-        request = self._load.dialect.read_call(status, body)
-        if self._http is not None and self._http.last:
-            self._load.spawn(self._reopen(request))
-        else:
-            self._done(request)
-
-    async def _reopen(self, request: str) -> None:
-        self._http = await open_http(self._load.job.port, self._load.fail)
-        self._done(request)
+        self._done(self._load.dialect.read_call(status, body))
 
     def _done(self, request: str) -> None:
         then, self._then = self._then, None

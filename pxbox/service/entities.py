@@ -38,6 +38,7 @@ async def create(parts: Parts, call: Call) -> Outcome:
     message = CreateEntity(entity, once(call, "createEntity", ""), kept)
     done = await ask(parts, "entity", entity.id, message)
     assert isinstance(done, EntityDone)
+    parts.directory.created(entity)
     return Outcome(done.replay or reply, replayed=done.replay is not None)
 
 

@@ -14,6 +14,9 @@ from pxbox.domain.schema import AdmittedSchema
 from pxbox.model.errors import FieldError
 from pxbox.model.schema_errors import SchemaRefused
 
+CPU_SECONDS = 1.0
+"""What one job may take. Source: X4. Not by the clock: on a busy machine that would refuse what is
+sound, and no other time, though the outcome should be that of the schema."""
 MEMORY_BYTES = 256 << 20
 """What jobs may take beside what a worker takes to start. Source: X4."""
 HEADER_BYTES = 4

@@ -1,7 +1,7 @@
 """A process that validates, and can be killed for it: `python -m pxbox.validation.worker`.
 
 It reads jobs from standard input and writes replies to standard output, one at a time, until its
-input ends. Its memory is bounded by the system; its time by whoever started it.
+input ends. The system bounds its memory, and the CPU time of each job.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pxbox.domain.schema import compile_schema, meets_meta_schema
 from pxbox.domain.schema_document import read_schema
 from pxbox.model.schema_errors import InvalidSchema, SchemaRefused
 from pxbox.validation.protocol import (
+    CPU_SECONDS,
     HEADER_BYTES,
     MEMORY_BYTES,
     Admit,
@@ -42,7 +43,6 @@ from pxbox.validation.protocol import (
 
 _RETIRE_BYTES = 64 << 20
 """Grown by so much, what remains is too little for the next one: the process ends."""
-_ORPHAN_SECONDS = 3.0
 _MAX_VALIDATORS = 16
 _SIZES = Path("/proc/self/statm")
 
@@ -56,11 +56,11 @@ def main() -> None:
     validators: OrderedDict[bytes, Validator] = OrderedDict()
     while header := jobs.read(HEADER_BYTES):
         job = read_job(jobs.read(body_bytes(header)))
-        # Whoever started this kills it long before that, unless they were killed themselves.
-        signal.setitimer(signal.ITIMER_REAL, _ORPHAN_SECONDS)
+        # By default its signal ends the process, wherever it is, and whoever is still listening.
+        signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
         for outcome in _admit(job) if isinstance(job, Admit) else _check(job, validators):
             _send(replies, outcome)
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
         retiring = _size_bytes() - start_bytes > _RETIRE_BYTES
         _send(replies, Done(retiring))
         if retiring:

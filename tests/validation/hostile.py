@@ -158,17 +158,32 @@ ATTEMPTS: dict[str, tuple[Any, Any]] = {
 }  # fmt: skip
 
 
+def small(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: small(inner) for key, inner in list(value.items())[:100]}
+    if isinstance(value, list):
+        return [small(inner) for inner in value[:100]]
+    return value[:1_000] if isinstance(value, str) else value
+
+
 class LongestTurn(trio.abc.Instrument):
     """The longest time between two checkpoints of any task, in CPU seconds of the thread."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
         self.attempt = self.slowest = ""
-        self._began = math.inf
+        self._began = 0.0
 
-    def expect(self, attempt: str) -> None:
-        """Name what comes next; the turn in hand does not count."""
-        self.attempt, self._began = attempt, math.inf
+    async def begin(self) -> None:
+        gc.collect()
+        trio.lowlevel.add_instrument(self)
+        # What led here does not count.
+        self._began = math.inf
+        await trio.lowlevel.checkpoint()
+
+    async def end(self) -> None:
+        await trio.lowlevel.checkpoint()
+        trio.lowlevel.remove_instrument(self)
 
     def before_task_step(self, task: trio.lowlevel.Task) -> None:
         self._began = time.thread_time()
@@ -179,32 +194,39 @@ class LongestTurn(trio.abc.Instrument):
             self.seconds, self.slowest = took, self.attempt
 
 
-async def attempt(validator: Validator, raw: bytes, payload: bytes, value: Any) -> str:
-    """Return the code of the error, `valid`, or `invalid`."""
+async def attempt(validator: Validator, turns: LongestTurn, schema: Any, value: Any) -> list[str]:
+    """Return what comes of the schema with this value, then with little of it."""
+    raw = msgspec.json.encode(schema)
+    await turns.begin()
     try:
         admitted = await validator.admit(raw)
-        await trio.lowlevel.checkpoint()
-        errors = await validator.check(admitted.hash, admitted.canonical, payload, value)
     except PxError as error:
-        return error.code
-    assert len(errors) <= 100
-    return "invalid" if errors else "valid"
+        return [error.code]
+    finally:
+        await turns.end()
+    outcomes = []
+    for each in (value, small(value)):
+        payload = msgspec.json.encode(each)
+        decoded = msgspec.json.decode(payload)
+        await turns.begin()
+        try:
+            errors = await validator.check(admitted.hash, admitted.canonical, payload, decoded)
+            outcomes.append("invalid" if errors else "valid")
+        except PxError as error:
+            outcomes.append(error.code)
+        finally:
+            await turns.end()
+    return outcomes
 
 
 async def main() -> dict[str, Any]:
     turns = LongestTurn()
     outcomes = {}
-    trio.lowlevel.add_instrument(turns)
     async with open_validation_pool() as pool:
         validator = Validator(pool)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        for name, (schema, value) in ATTEMPTS.items():
-            raw, payload = msgspec.json.encode(schema), msgspec.json.encode(value)
-            value = msgspec.json.decode(payload)
-            gc.collect()
-            turns.expect(name)
-            await trio.lowlevel.checkpoint()
-            outcomes[name] = await attempt(validator, raw, payload, value)
+        for turns.attempt, (schema, value) in ATTEMPTS.items():
+            outcomes[turns.attempt] = await attempt(validator, turns, schema, value)
         grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"outcomes": outcomes, "seconds": turns.seconds, "slowest": turns.slowest,
             "grownKiB": grown}  # fmt: skip

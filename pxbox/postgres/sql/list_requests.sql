@@ -1,5 +1,5 @@
 -- A page of the requests addressed to any of $1, with the heads of the channels $2, all of one
--- snapshot (E6). $3 status, $4 requestor, $5 text in title or meta: null admits all. $6 hides what
+-- snapshot (E6). $3 status, $4 requestor, $5 text in the title: null admits all. $6 hides what
 -- this entity declined. $7 sort: 'deadline' or 'created' (newest first); $8, $9: the last row of
 -- the page before, by what is sorted on and id. $10: how many rows.
 with found as (
@@ -11,7 +11,7 @@ with found as (
        and ($3::text is null or r.status = $3)
        and ($4::text is null or r.requestor = $4)
        and ($5::text is null
-            or position(lower($5) in lower(concat_ws(' ', r.state ->> 'title', r.meta::text))) > 0)
+            or position(lower($5) in lower(coalesce(r.state ->> 'title', ''))) > 0)
        and ($6::text is null or not coalesce((r.state -> 'declined')::jsonb ? $6, false))
 ), page as (
     select f.state, f.rank, f.id from found f

@@ -1,0 +1,186 @@
+"""Every operation does the same over both transports: the same replies, the same problems.
+
+One list of steps is carried out twice, over REST and over WebSocket, each on things of its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+from typing import Any
+
+import msgspec
+
+from pxbox.service import operations
+from tests.contract.documents import Json
+from tests.transports.clients import (
+    CITY,
+    Outcome,
+    Party,
+    over_rest,
+    over_websocket,
+    unique,
+)
+
+Make = Callable[..., Party]
+Perform = Callable[[str, str, Json, str | None], Awaitable[Outcome]]
+
+NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+NO_ENTITY = "00000000-0000-4000-8000-000000000000"
+DRAFT4 = "http://json-schema.org/draft-04/schema#"
+
+# Who, what, with what, and the code of the problem that is to come; `$name` stands for what an
+# earlier step made. An idempotency key is the part of the name after `#`.
+STEPS: list[tuple[str, str, Any, str | None]] = [
+    ("admin", "createEntity", {"kind": "group", "handle": "$handle", "meta": {"n": 1}}, None),
+    ("admin", "createEntity", {"kind": "group", "handle": "$handle"}, "address_taken"),
+    ("admin", "createEntity", {"kind": "robot", "handle": "x"}, "invalid_request"),
+    ("ana", "createEntity", {"kind": "user", "handle": "x"}, "forbidden"),
+    ("admin", "getEntity", {"id": "group:$handle"}, None),
+    ("ana", "getEntity", {"id": "$createEntity"}, "not_found"),
+    ("admin", "addMember", {"id": "$createEntity", "member": "$ana"}, None),
+    ("admin", "addMember", {"id": "$createEntity", "member": "$ana"}, None),
+    ("admin", "addMember", {"id": "$createEntity", "member": NO_ENTITY}, "not_found"),
+    ("admin", "addMember", {"id": "$ana", "member": "$ben"}, "invalid_request"),
+    ("ben", "addMember", {"id": "$createEntity", "member": "$ben"}, "forbidden"),
+    ("admin", "removeMember", {"id": "$createEntity", "member": "$ana"}, None),
+    ("asker", "createRequest#1", {"to": "$ana", "schema": CITY, "meta": {"a": 1}}, None),
+    ("asker", "createRequest#1", {"to": "$ana", "schema": CITY, "meta": {"a": 1}}, None),
+    ("asker", "createRequest#1", {"to": "$ana", "schema": CITY}, "idempotency_key_reused"),
+    ("asker", "createRequest#", {"to": "$ana", "schema": CITY}, "invalid_request"),
+    ("asker", "createRequest", {"to": "nobody", "schema": CITY}, "unknown_addressee"),
+    ("asker", "createRequest", {"to": "$ana"}, "invalid_request"),
+    ("asker", "createRequest", {"to": "$ana", "schema": CITY, "x": 1}, "invalid_request"),
+    ("asker", "createRequest", {"to": "$ana", "schema": CITY, "why": 1}, "not_supported"),
+    ("asker", "createRequest", {"to": "$ana", "schema": {"type": 5}}, "invalid_schema"),
+    ("asker", "createRequest", {"to": "$ana", "schema": {"$schema": DRAFT4}},
+     "unsupported_dialect"),
+    ("asker", "createRequest", {"to": "$ana", "schema": CITY, "deadlineAt": "2020-01-01T00:00:00Z"},
+     "invalid_time"),
+    ("asker", "createRequest", {"to": "$ana\0", "schema": CITY}, "unsupported_text"),
+    ("asker", "createRequest", {"to": "$ana", "schema": CITY, "claimTtl": 2**70},
+     "number_out_of_range"),
+    ("ana", "createRequest", {"to": "$ana", "schema": CITY}, "forbidden"),
+    ("asker", "bulkCreateRequests", {"items": [{"to": "$ana", "schema": CITY}, {}, 5]}, None),
+    ("asker", "bulkCreateRequests", {"items": []}, "invalid_request"),
+    ("ana", "getRequest", {"id": "$createRequest"}, None),
+    ("ben", "getRequest", {"id": "$createRequest"}, "not_found"),
+    ("ana", "getRequest", {"id": NOBODY}, "not_found"),
+    ("ana", "listQueue", {"id": "$ana"}, None),
+    ("ana", "listQueue", {"id": "$ben"}, "not_found"),
+    ("ana", "listInquiries", {"limit": 1, "sortBy": "created"}, None),
+    ("ana", "listInquiries", {"status": "PENDING", "q": "where"}, None),
+    ("ana", "listInquiries", {"limit": 0}, "invalid_request"),
+    ("ana", "listInquiries", {"limit": 201}, "invalid_request"),
+    ("ana", "listInquiries", {"cursor": "garbage"}, "invalid_cursor"),
+    ("ana", "listInquiries", {"sortBy": "title"}, "invalid_request"),
+    ("ana", "listInquiries", {"unread": "true"}, "not_supported"),
+    ("asker", "listInquiries", {}, "forbidden"),
+    ("asker", "getResponse", {"id": "$createRequest"}, "not_answered"),
+    ("ana", "releaseRequest", {"id": "$createRequest"}, "wrong_status"),
+    ("ana", "claimRequest#2", {"id": "$createRequest"}, None),
+    ("ana", "claimRequest#2", {"id": "$createRequest"}, None),
+    ("ben", "claimRequest", {"id": "$createRequest"}, "not_found"),
+    ("ana", "postResponse", {"id": "$createRequest", "payload": {}}, "invalid_answer"),
+    ("ana", "postResponse", {"id": "$createRequest"}, "invalid_request"),
+    ("ana", "postResponse", {"id": "$createRequest", "payload": 1, "draft": True},
+     "not_supported"),
+    ("ana", "releaseRequest", {"id": "$createRequest"}, None),
+    ("ana", "postResponse#3", {"id": "$createRequest", "payload": {"city": "Aix"}}, None),
+    ("ana", "postResponse#3", {"id": "$createRequest", "payload": {"city": "Aix"}}, None),
+    ("ana", "postResponse", {"id": "$createRequest", "payload": {"city": "Aix"}}, None),
+    ("ana", "postResponse", {"id": "$createRequest", "payload": {"city": "B"}}, "wrong_status"),
+    ("ana", "claimRequest", {"id": "$createRequest"}, "wrong_status"),
+    ("asker", "getResponse", {"id": "$createRequest"}, None),
+    ("asker", "listRequestEvents", {"id": "$createRequest"}, None),
+    ("asker", "listRequestEvents", {"id": "$createRequest", "since": 2, "limit": 1}, None),
+    ("asker", "listRequestEvents", {"id": "$createRequest", "since": -1}, "invalid_request"),
+    ("asker", "listRequestEvents", {"id": "$createRequest", "since": 2**64 - 1}, None),
+    ("asker", "createRequest", {"to": ["$ana", "$ben"], "schema": True}, None),
+    ("ben", "claimRequest", {"id": "$createRequest"}, None),
+    ("ana", "claimRequest", {"id": "$createRequest"}, "claimed_by_other"),
+    ("ana", "declineRequest", {"id": "$createRequest", "reason": "x" * 4097}, "invalid_request"),
+    ("ana", "declineRequest#4", {"id": "$createRequest", "reason": "no"}, None),
+    ("ana", "declineRequest#4", {"id": "$createRequest", "reason": "no"}, None),
+    ("asker", "cancelRequest#5", {"id": "$createRequest", "reason": "solved"}, None),
+    ("asker", "cancelRequest#5", {"id": "$createRequest", "reason": "solved"}, None),
+    ("ana", "cancelRequest", {"id": "$createRequest"}, "forbidden"),
+    ("asker", "getResponse", {"id": "$createRequest"}, "no_response"),
+    ("asker", "validate", {"schema": CITY, "data": {"city": ""}}, None),
+    ("asker", "validate", {"schema": {"pattern": "(?=a)"}}, "unsupported_pattern"),
+    ("asker", "validate", {}, "invalid_request"),
+]  # fmt: skip
+
+
+def filled(value: Any, world: dict[str, str]) -> Any:
+    if isinstance(value, dict):
+        return {name: filled(one, world) for name, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, world) for one in value]
+    if isinstance(value, str):
+        return re.sub(
+            r"\$(ana|ben|handle|createEntity|createRequest)", lambda m: world[m[1]], value
+        )
+    return value
+
+
+def leveled(body: Any) -> Any:
+    """A reply without what differs between any two: ids, names, times."""
+    text = msgspec.json.encode(body).decode()
+    for pattern, word in (
+        (r"[0-7][0-9A-HJKMNP-TV-Z]{25}", "<ulid>"),
+        (r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "<uuid>"),
+        (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "<time>"),
+        (r"-[0-9a-f]{12}\b", "<name>"),
+        (r'(?<="nextCursor":")[^"]+', "<cursor>"),
+    ):
+        text = re.sub(pattern, word, text)
+    return msgspec.json.decode(text)
+
+
+async def carried_out(perform: Perform, world: dict[str, str]) -> list[tuple[str, Any, bool]]:
+    told = []
+    for who, named, data, code in STEPS:
+        op, marked, key = named.partition("#")
+        outcome = await perform(who, op, filled(data, world), key if marked else None)
+        assert outcome.code == code, (who, named, data, outcome.body)
+        if outcome.code is None and op in ("createEntity", "createRequest"):
+            world[op] = outcome.body["id"]
+        told.append((named, leveled(outcome.body), outcome.replayed))
+    return told
+
+
+async def people(make: Make) -> tuple[dict[str, Party], dict[str, str]]:
+    admin = make(unique("admin"), "admin")
+    everybody = {"admin": admin, "asker": make(unique("asker"), "request")}
+    world = {"handle": unique("group")}
+    for name in ("ana", "ben"):
+        everybody[name] = make(unique(name), "respond")
+        world[name] = (await admin.entity("user", everybody[name].sub))["id"]
+    return everybody, world
+
+
+async def test_both_transports_do_and_say_the_same(party: Make) -> None:
+    by_rest, rest_world = await people(party)
+    over_http = await carried_out(
+        lambda who, op, data, key: over_rest(by_rest[who].rest, op, data, key), rest_world
+    )
+    by_socket, socket_world = await people(party)
+    async with AsyncExitStack() as stack:
+        sockets = {
+            name: await stack.enter_async_context(one.socket()) for name, one in by_socket.items()
+        }
+        over_ws = await carried_out(
+            lambda who, op, data, key: over_websocket(sockets[who], op, data, key), socket_world
+        )
+    for first, second in zip(over_http, over_ws, strict=True):
+        assert first == second
+
+
+def test_the_steps_try_every_operation_both_ways() -> None:
+    done = {named.partition("#")[0] for _, named, _, code in STEPS if code is None}
+    refused = {named.partition("#")[0] for _, named, _, code in STEPS if code is not None}
+    assert done == operations.OPERATIONS.keys()
+    # Who may remove a member is who may add one: one function.
+    assert refused | {"removeMember"} == operations.OPERATIONS.keys()
