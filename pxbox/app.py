@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
@@ -62,6 +63,7 @@ def run(settings: Settings, on_listening: OnListening) -> None:
     `on_listening(port, secret)` is called once requests can be served; the secret signs tokens.
     Raises OperatorError.
     """
+    _allow_many_connections()
     try:
         trio.run(serve, settings, on_listening)
     except BaseExceptionGroup as group:
@@ -70,6 +72,12 @@ def run(settings: Settings, on_listening: OnListening) -> None:
         if mine is None:
             raise
         raise _first(mine) from None
+
+
+def _allow_many_connections() -> None:
+    """Each connection is an open file: take as many as this process may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:

@@ -48,6 +48,16 @@ def run_trio(task: Callable[[], Awaitable[T]]) -> T:
         return pool.submit(run).result(DEADLINE_SECONDS)
 
 
+def _stop_tree(pid: int) -> None:
+    """SIGSTOP, and wait until it has come to all: until then one may still answer."""
+    _signal_tree(pid, signal.SIGSTOP)
+    parent = psutil.Process(pid)
+    for process in [parent, *parent.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            while process.status() not in (psutil.STATUS_STOPPED, psutil.STATUS_ZOMBIE):
+                process.send_signal(signal.SIGSTOP)
+
+
 def _run_asyncio(task: Callable[[], Coroutine[Any, Any, T]]) -> T:
     # Not by asyncio.run: once trio-asyncio was imported, that makes a loop on trio.
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
@@ -107,7 +117,7 @@ class DisposableServers:
 
     def freeze_postgres(self) -> None:
         """Stop all its processes (SIGSTOP): connections stay, nothing is answered."""
-        _signal_tree(self.postgres_pid, signal.SIGSTOP)
+        _stop_tree(self.postgres_pid)
 
     def thaw_postgres(self) -> None:
         """Let a frozen one go on."""
@@ -115,7 +125,7 @@ class DisposableServers:
 
     def freeze_valkey(self) -> None:
         """Stop it (SIGSTOP): connections stay, nothing is answered."""
-        _signal_tree(self.valkey_pid, signal.SIGSTOP)
+        _stop_tree(self.valkey_pid)
 
     def thaw_valkey(self) -> None:
         """Let a frozen one go on."""

@@ -7,6 +7,7 @@ what comes twice is skipped, what is missing is read, whoever brings the news.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -76,10 +77,11 @@ class Events:
 
         Raises LogUnavailable.
         """
-        try:
-            entries = await self.streams.read(channel, after, limit)
-        except StreamsUnavailable:
-            entries = None
+        entries = None
+        # Streams that froze are known to be unavailable before a read of them would give up (E3).
+        if self.streams.available:
+            with suppress(StreamsUnavailable):
+                entries = await self.streams.read(channel, after, limit)
         # An empty window says nothing: the head may be ahead of it.
         return entries or await self.log.read(channel, after, limit)
 

@@ -79,12 +79,20 @@ _REFERENCES = {
     Draft.D7: ("$ref",),
 }
 _DYNAMIC_ANCHOR = {"$dynamicRef": "$dynamicAnchor", "$recursiveRef": "$recursiveAnchor"}
+_FALSE: dict[str, object] = {"not": True}
 _NAMING = frozenset({"$id", "$schema", "$anchor", "$dynamicAnchor", "$recursiveAnchor"})
+
+
+# Where `false` yields one error for all parts together, and not one for each.
+_TOGETHER = frozenset({
+    "additionalProperties", "unevaluatedProperties", "additionalItems", "unevaluatedItems",
+    "contains",
+})  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """One subschema that is an object, and what it applies when it is applied to a value.
+    """One subschema but `true`, and what it applies when it is applied to a value.
 
     `in_place` go to the same value, references included; `parts` each to another part of it, with
     the bytes of JSON that such a part takes at least; `each` to any number of its parts.
@@ -102,7 +110,7 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """`root` is None for a schema that is a mere boolean.
+    """`root` is None for the schema `true`, which costs nothing.
 
     `uses_meta_schema`: something refers to a meta-schema. Those are not in the graph.
     """
@@ -167,7 +175,9 @@ class _Walk:
         self._overriding: dict[tuple[str, str], Node] = {}
 
     def visit(self, schema: object, scope: _Scope, pointer: str) -> Node | None:
-        """Return the node of `schema`, to be walked if it is new; None for a boolean."""
+        """Return the node of `schema`, to be walked if it is new; None for `true`."""
+        if schema is False:
+            schema = _FALSE
         if not isinstance(schema, dict):
             return None
         node = self.nodes.get(id(schema))
@@ -200,14 +210,12 @@ class _Walk:
         only_reference = self._draft is Draft.D7 and "$ref" in schema
         for keyword, inner in schema.items():
             role = _ROLES.get(keyword)
-            if role is None or not isinstance(inner, dict | list):
+            if role is None or (inner is False and keyword in _TOGETHER):
                 continue
             if role is Role.HOLD or not only_reference:
                 self._apply(node, keyword, inner, scope)
 
-    def _apply(
-        self, node: Node, keyword: str, inner: dict[str, object] | list[object], scope: _Scope
-    ) -> None:
+    def _apply(self, node: Node, keyword: str, inner: object, scope: _Scope) -> None:
         pointer = f"{node.pointer}/{keyword}"
         many: list[tuple[str | int, object]]
         if keyword in _MAPS:

@@ -1,7 +1,7 @@
 """What can be slow, done in processes that are killed when it is (X4).
 
-A job gets one second of CPU time and 256 MiB. What it has found out by then stands; if that is nothing, the
-schema is too costly.
+A job gets one second of CPU time and 256 MiB. What it has found out by then stands; if that is
+nothing, the schema is too costly.
 """
 
 from __future__ import annotations

@@ -50,9 +50,7 @@ class Endpoint:
             if urlsplit(request.path).path != PATH:
                 raise NotFound(f"WebSockets are served at {PATH}")
             host = handed.peer.rpartition(":")[0]
-            offered = ", ".join(request.proposed_subprotocols).encode()
-            headers = [*request.headers, (b"sec-websocket-protocol", offered)]
-            principal = self._authenticator.authenticate(headers, host)
+            principal = self._authenticator.authenticate(handed.headers, host)
         except PxError as error:
             await _refuse(handed, error)
             return

@@ -68,6 +68,13 @@ class HandedOver:
     _closes: trio.Nursery
     _limits: WebSocketLimits
 
+    @property
+    def headers(self) -> list[tuple[bytes, bytes]]:
+        """The header fields of the handshake, with those that trio-websocket keeps apart."""
+        offered = ", ".join(self.request.proposed_subprotocols).encode()
+        host = self.request._event.host.encode()
+        return [*self.request.headers, (b"host", host), (b"sec-websocket-protocol", offered)]
+
     async def reject(
         self, status: int, problem: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
     ) -> None:

@@ -262,7 +262,6 @@ async def test_a_frozen_database_holds_nobody_up_and_comes_back(
                 told = await all_at_once(
                     opened.journal, {f"frozen {n}": creation(f"frozen {n}") for n in range(20)}
                 )
-                print("TOLD", list(told.outcomes.values())[:2])
                 assert told.of(OutcomeUnknown) | told.of(JournalUnavailable) == set(told.outcomes)
                 later = await all_at_once(opened.journal, {"later": creation("later")})
                 assert later.of(JournalUnavailable) == {"later"}

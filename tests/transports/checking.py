@@ -6,17 +6,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import Any
 
 import httpx
+import jsonschema_rs
 import msgspec
-from jsonschema import Draft202012Validator
-from referencing import Registry
-from referencing.jsonschema import DRAFT202012
 
 from pxbox.model.ids import is_ulid
 from pxbox.rest.openapi import bundled
-from tests.contract.documents import Json, read, validator
+from tests.contract.documents import SCHEMAS, Json, read
 
 DOCUMENT: Json = msgspec.json.decode(bundled("openapi.json"))
 ERRORS: dict[str, Json] = read("errors.json")
@@ -24,8 +21,13 @@ PROBLEM = "application/problem+json"
 # What comes only where its occasion is: an idempotency key that was seen, a wait that was made.
 OCCASIONAL = {"Idempotent-Replayed", "Preference-Applied"}
 
-_BASE = "file:///openapi"
-_REGISTRY = Registry[Any]().with_resource(_BASE, DRAFT202012.create_resource(DOCUMENT))
+# Any addresses do: nothing is fetched. By jsonschema-rs, for thousands of frames are checked.
+_DOCUMENT_AT = "file:///openapi"
+_SCHEMAS_AT = "file:///v1/"
+_REGISTRY = jsonschema_rs.Registry([
+    (_DOCUMENT_AT, DOCUMENT),
+    *((f"{_SCHEMAS_AT}{name}.json", body) for name, body in SCHEMAS.items()),
+])  # fmt: skip
 _PATHS = {
     template: re.compile(re.sub(r"\\{\w+\\}", "[^/]+", re.escape(template)))
     for template in DOCUMENT["paths"]
@@ -52,7 +54,7 @@ def check_problem(response: httpx.Response, codes: set[str]) -> None:
     """It is a problem document with one of these codes, and has the headers of its status."""
     assert response.headers["content-type"] == PROBLEM, response.text
     document = response.json()
-    validator("Problem").validate(document)
+    _validator(f"{_SCHEMAS_AT}Problem.json").validate(document)
     assert document["code"] in codes, document
     facts = ERRORS[document["code"]]
     assert response.status_code == document["status"] == facts["status"]
@@ -65,7 +67,7 @@ def check_problem(response: httpx.Response, codes: set[str]) -> None:
 
 def check_frame(frame: Json) -> None:
     """The broker may send this frame."""
-    validator("ServerFrame").validate(frame)
+    _validator(f"{_SCHEMAS_AT}ServerFrame.json").validate(frame)
     if frame["type"] == "error":
         facts = ERRORS[frame["data"]["code"]]
         assert frame["data"]["status"] == facts["status"]
@@ -111,15 +113,14 @@ def _check_success(response: httpx.Response, said: Json) -> None:
     (kind,) = media
     assert response.headers["content-type"].partition(";")[0] == kind
     if kind == "application/json" and response.request.method != "HEAD":
-        _validator(media[kind]["schema"]["$ref"]).validate(response.json())
+        reference = media[kind]["schema"]["$ref"]
+        _validator(f"{_DOCUMENT_AT}{reference}").validate(response.json())
 
 
 @cache
-def _validator(reference: str) -> Draft202012Validator:
-    return Draft202012Validator(
-        {"$ref": f"{_BASE}{reference}"},
-        registry=_REGISTRY,
-        format_checker=Draft202012Validator.FORMAT_CHECKER,
+def _validator(reference: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(
+        {"$ref": reference}, registry=_REGISTRY, validate_formats=True, offline=True
     )
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import trio
-from trio_websocket import WebSocketConnection, wrap_client_stream
+from trio_websocket import HandshakeError, WebSocketConnection, wrap_client_stream
 
 from pxbox.rest.routes import ROUTES
 from tests.brokers import CLOSE_SECONDS, EVERYTHING, Broker, Socket
@@ -40,10 +40,14 @@ def checked(broker: Broker, token: str | None = None) -> httpx.AsyncClient:
 
 
 class CheckedSocket(Socket):
-    """A WebSocket whose frames are held to the contract; `frames` are all, as they came."""
+    """A WebSocket whose frames are held to the contract; `frames` are all, as they came.
 
-    def __init__(self, connection: WebSocketConnection) -> None:
+    `stream` is what it speaks over.
+    """
+
+    def __init__(self, connection: WebSocketConnection, stream: trio.SocketStream) -> None:
         super().__init__(connection)
+        self.stream = stream
         self.frames: list[Json] = []
 
     async def say(self, message: str | bytes) -> None:
@@ -83,22 +87,40 @@ async def connected(
     where = urlsplit(broker.url)
     failure: Exception | None = None
     stream = await trio.open_tcp_stream(where.hostname or "", where.port or 0)
-    async with stream, trio.open_nursery() as nursery:
-        try:
-            connection = await wrap_client_stream(
-                nursery, stream, host or where.netloc, path, subprotocols=subprotocols,
-                extra_headers=sent,
-            )  # fmt: skip
-            socket = CheckedSocket(connection)
-            nursery.start_soon(socket.read)
-            yield socket
-            with trio.move_on_after(CLOSE_SECONDS):
-                await connection.aclose()
-        except Exception as error:
-            failure = error
-        nursery.cancel_scope.cancel()
+    with _ungrouped():
+        async with stream, trio.open_nursery() as nursery:
+            try:
+                connection = await wrap_client_stream(
+                    nursery, stream, host or where.netloc, path, subprotocols=subprotocols,
+                    extra_headers=sent,
+                )  # fmt: skip
+                socket = CheckedSocket(connection, stream)
+                nursery.start_soon(socket.read)
+                yield socket
+                with trio.move_on_after(CLOSE_SECONDS):
+                    await connection.aclose()
+            except Exception as error:
+                failure = error
+            nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+@contextmanager
+def _ungrouped() -> Iterator[None]:
+    """A refusal with a body is raised by trio_websocket's reader: it is to come out alone."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        refused = group.subgroup(HandshakeError)
+        if refused is None:
+            raise
+        raise _first(refused) from None
+
+
+def _first(group: BaseExceptionGroup[HandshakeError]) -> HandshakeError:
+    found = group.exceptions[0]
+    return found if isinstance(found, HandshakeError) else _first(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -94,8 +94,8 @@ ATTEMPTS: dict[str, tuple[Any, Any]] = {
          "allOf": [{"$dynamicRef": "x1#a"} for _ in range(700)]}, 5),
     "the meta-schema": ({"$ref": D2020}, nested(30, lambda inner: {"allOf": [inner]}, {})),
     "long identifiers": (
-        {"$id": "http://a/" + "b/" * 10_000, "$defs": {f"d{i}": {"$id": f"{i}/"} for i in range(900)}},
-        5),
+        {"$id": "http://a/" + "b/" * 10_000,
+         "$defs": {f"d{i}": {"$id": f"{i}/"} for i in range(900)}}, 5),
     # What is evaluated.
     "unevaluated below unevaluated": (
         nested(14, lambda s: {"anyOf": [s], "unevaluatedProperties": {"type": "integer"}},

@@ -3,8 +3,7 @@
 -- Arrays that share a prefix are the columns of one relation; `*_ord` says to which commit (1, 2,
 -- ...) a row belongs. The phases are separate statements on purpose: in read committed each of
 -- them sees what the locks of the one before it have let through.
--- Lock order, the same in every batch of every process: keys, requests, entities, fired alarms,
--- channels.
+-- Lock order, the same in every batch of every process: keys, requests, entities, alarms, channels.
 create function px_commit(
     commit_ids uuid[], not_before timestamptz[], not_after timestamptz[],
     rq_ord int[], rq_id text[], rq_version bigint[], rq_status text[], rq_requestor text[],
@@ -58,8 +57,8 @@ begin
     if cardinality(en_ord) > 0 then
         perform 1 from entity e where e.id = any(en_id) order by e.id for update;
     end if;
-    if cardinality(fi_ord) > 0 then
-        perform 1 from alarm a where a.id = any(fi_id) order by a.id for update;
+    if cardinality(al_ord) + cardinality(fi_ord) > 0 then
+        perform 1 from alarm a where a.id = any(al_id || fi_id) order by a.id for update;
     end if;
     now := clock_timestamp();
 
