@@ -46,6 +46,7 @@ from pxbox.service.schemas import Schemas
 from pxbox.settings import OperatorError, Settings
 from pxbox.streams import OpenStreams, open_streams
 from pxbox.validation.pool import open_validation_pool
+from pxbox.validation.validator import Validator
 from pxbox.ws.endpoint import Endpoint
 from pxbox.ws.handover import WebSocketLimits
 from pxbox.ws.messages import EventEncoder
@@ -168,7 +169,7 @@ async def _core(
         journal = PostgresJournal(database_url, views, relay.logged, relay.relayed)
         await journal.open(bridge)
         streams.open(bridge, relay.wake)
-        directory, schemas = Directory(views), Schemas(views, pool)
+        directory, schemas = Directory(views), Schemas(views, Validator(pool))
         around = Surroundings(journal, directory, views, schemas, reply_to_keep)
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
@@ -239,8 +240,13 @@ async def _serve_transports(
     metrics.read_from(lambda: readings(core.system, core.journal, core.relay, edge, endpoint))
     listeners = await _listen(settings)
     port = listeners[0].getsockname()[1]
+
+    def drain() -> None:
+        draining.set()
+        core.parts.channels.drain()
+
     async with trio.open_nursery() as nursery:
-        await nursery.start(_drain_on_signal, draining, log)
+        await nursery.start(_drain_on_signal, drain, log)
         nursery.start_soon(endpoint.beat)
         async with trio.open_nursery() as serving:
             await serving.start(lambda task_status: edge.serve(
@@ -278,10 +284,12 @@ def _edge_limits(settings: Settings) -> EdgeLimits:
 
 
 async def _drain_on_signal(
-    draining: trio.Event, log: Log, task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED
+    drain: Callable[[], None],
+    log: Log,
+    task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
         async for number in signals:
             log.info("draining", signal=signal.Signals(number).name)
-            draining.set()
+            drain()

@@ -57,7 +57,6 @@ class Job(Generic[T, R]):
             raise self._error
         return self._result
 
-
     def _settle(self) -> None:
         self._done = True
         if self._waiter is not None:

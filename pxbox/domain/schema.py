@@ -50,7 +50,8 @@ _WEIGHT_PER_BYTE = 20
 class AdmittedSchema(Struct, frozen=True):
     """A schema that requests may be made with.
 
-    `hash` is the sha256 of `canonical` in hex, `canonical` its JSON with sorted keys. `title` is
+    `hash` is the sha256 of `canonical` in hex, `canonical` its JSON without
+    white space. `title` is
     the schema's own, cut to MAX_TITLE characters.
     """
 

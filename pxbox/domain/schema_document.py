@@ -27,7 +27,8 @@ JsonSchema = dict[str, object] | bool
 class Document:
     """A schema within the limits, not yet checked.
 
-    `canonical` is its JSON with sorted keys and no white space, `hash` the sha256 of that in hex:
+    `canonical` is its JSON without white space, its members in the order they were given (forms
+    show fields in it), `hash` the sha256 of that in hex:
     two schemas of one hash are the same schema. `values` counts all values in it, `containers`
     its arrays and objects.
     """
@@ -98,7 +99,7 @@ def _measure(root: JsonSchema) -> tuple[int, int]:
 
 def _encode(value: JsonSchema) -> bytes:
     try:
-        return msgspec.json.encode(value, order="deterministic")
+        return msgspec.json.encode(value)
     except UnicodeEncodeError:
         raise UnsupportedText("the schema holds a lone surrogate") from None
 

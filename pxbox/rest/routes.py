@@ -166,7 +166,7 @@ async def _await_news(
 ) -> msgspec.Struct | None:
     channel = requests.channel(call.path["id"])
     with trio.move_on_after(call.wait_seconds):
-        while True:
+        while not parts.channels.draining:
             async with parts.channels.news(channel) as came:
                 found = await _look(read)
                 if not isinstance(found, NotAnswered) and _is_news(found, version, call):

@@ -44,7 +44,9 @@ class Channels:
         self._system = system
         self._events = events
         self._watchers: dict[str, int] = {}
+        self._waiters: set[_Waiter] = set()
         self.epoch = epoch
+        self.draining = False
 
     def deliver(self, channel: str, entries: list[Entry]) -> None:
         """Tell who watches here of entries that were just committed here."""
@@ -58,6 +60,12 @@ class Channels:
 
     def watched(self) -> list[str]:
         return list(self._watchers)
+
+    def drain(self) -> None:
+        """End the long polls: they are answered with what is so now (A6)."""
+        self.draining = True
+        for waiter in self._waiters:
+            waiter.came.set()
 
     async def join(self, channel: str, subscriber: Subscriber) -> int:
         """Deliver to `subscriber` from the channel's head on, which is returned."""
@@ -111,15 +119,20 @@ class Channels:
     async def news(self, channel: str) -> AsyncIterator[trio.Event]:
         """An event that is set at the next entry of the channel, for a long poll.
 
-        What happens after the block was entered is not missed: read the state inside it.
+        What happens after the block was entered is not missed: read the state inside it. It is
+        set too when the broker drains.
         """
         waiter = _Waiter()
-        await self.join(channel, waiter)
+        self._waiters.add(waiter)
         try:
-            yield waiter.came
+            await self.join(channel, waiter)
+            try:
+                yield waiter.came
+            finally:
+                with trio.CancelScope(shield=True):
+                    await self.leave(channel, waiter)
         finally:
-            with trio.CancelScope(shield=True):
-                await self.leave(channel, waiter)
+            self._waiters.discard(waiter)
 
     async def heads(self) -> dict[str, int]:
         """The newest number of every channel watched here, in one query (E7)."""

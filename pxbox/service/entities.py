@@ -20,8 +20,8 @@ async def create(parts: Parts, call: Call) -> Outcome:
     """Make an entity; replies `EntityCreated`. Raises AddressTaken."""
     input = call.input
     assert isinstance(input, wire.CreateEntity)
-    for alias in input.aliases:
-        _check_alias(alias)
+    for name in (input.handle, *input.aliases):
+        _check_name(name)
     now = parts.journal.now()
     entity = Entity(
         id=new_uuid(),
@@ -81,11 +81,11 @@ def _may_see(call: Call, entity: Entity) -> bool:
     return call.caller.has(ADMIN) or entity.id in call.caller.addresses
 
 
-def _check_alias(alias: str) -> None:
-    """An alias must not look like another kind of address."""
-    prefix, colon, _ = alias.partition(":")
-    if as_uuid(alias) is not None or (colon and prefix in COLLECTIVE):
-        raise InvalidRequest(f"the alias {alias!r} reads as an id or as a group's address")
+def _check_name(name: str) -> None:
+    """A handle or an alias must not look like another kind of address."""
+    prefix, colon, _ = name.partition(":")
+    if as_uuid(name) is not None or (colon and prefix in COLLECTIVE):
+        raise InvalidRequest(f"the name {name!r} reads as an id or as a group's address")
 
 
 def _members_of(entity: Entity, members: list[str]) -> dict[str, Any]:

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
+import httpx
 import psutil
 import pytest
 
-from tests.brokers import Broker, Brokers, Socket
+from tests.brokers import NO_TLS, REPLY_SECONDS, Broker, Brokers, Socket
+from tests.inspection import eventually
 from tests.processes.people import People
 from tests.servers import DisposableServers
+
+READY_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +36,13 @@ class Shaken:
         self.servers.start_postgres()
         self.servers.start_valkey()
 
+    async def ready(self, seconds: float) -> None:
+        """Both brokers say within so many seconds that they are ready."""
+        with httpx.Client(verify=NO_TLS, timeout=REPLY_SECONDS) as client:
+            for broker in self.two:
+                ask = partial(client.get, f"{broker.url}/readyz")
+                await eventually(lambda ask=ask: ask().is_success, "it is ready", seconds)  # type: ignore[misc]
+
 
 @pytest.fixture(scope="package")
 def shaken_always(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shaken]:
@@ -49,8 +61,9 @@ def shaken_always(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shaken]:
 
 
 @pytest.fixture
-def shaken(shaken_always: Shaken) -> Iterator[Shaken]:
+async def shaken(shaken_always: Shaken) -> AsyncIterator[Shaken]:
     """Two brokers on servers that this test may shake: both are mended afterwards."""
+    await shaken_always.ready(READY_SECONDS)
     try:
         yield shaken_always
     finally:

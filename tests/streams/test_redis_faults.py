@@ -202,6 +202,7 @@ async def test_without_memory_it_changes_nothing_and_stays_unavailable(
     side: Side, channel: str, valkey: DisposableServers
 ) -> None:
     with client(valkey.redis_url) as redis:
+        redis.config_set("maxmemory-policy", "noeviction")
         redis.config_set("maxmemory", 1)
         for act in (ACTS[0], ACTS[1]):
             await refused(side, channel, act)

@@ -37,6 +37,11 @@ _PATHS = {
 async def check_reply(response: httpx.Response) -> None:
     """An httpx hook: the reply is one that the contract has for its call."""
     await response.aread()
+    check_read(response)
+
+
+def check_read(response: httpx.Response) -> None:
+    """The same of a reply that was read."""
     assert is_ulid(response.headers["x-request-id"])
     call = _call_of(response.request)
     said = None if call is None else _reply(call, str(response.status_code))

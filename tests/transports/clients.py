@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import httpx
 import trio
-from trio_websocket import HandshakeError, WebSocketConnection, wrap_client_stream
+from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
 
 from pxbox.rest.routes import ROUTES
 from tests.brokers import CLOSE_SECONDS, EVERYTHING, Broker, Socket
@@ -51,8 +51,11 @@ class CheckedSocket(Socket):
         self.frames: list[Json] = []
 
     async def say(self, message: str | bytes) -> None:
-        """Send this message as it is."""
-        await self.connection.send_message(message)
+        """Send this message as it is. Raises ConnectionError if the connection has ended."""
+        try:
+            await self.connection.send_message(message)
+        except ConnectionClosed as error:
+            raise ConnectionError(str(error)) from None
 
     def _take(self, frame: Json) -> None:
         check_frame(frame)

@@ -1,0 +1,88 @@
+"""A valid input of every operation, and JSON as no library would write it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.contract.documents import Json
+
+SCHEMA: Json = {
+    "title": "Lunch",
+    "type": "object",
+    "properties": {"dish": {"enum": ["soup", "pie"]}, "note": {"pattern": "^[a-z]*$"}},
+}
+
+# `$name` stands for what is known only while a test runs: see `filled`. Who performs it is beside.
+SAMPLES: dict[str, tuple[str, Json]] = {
+    "createRequest": ("asker", {
+        "to": ["$ana", "$ben"],
+        "schema": SCHEMA,
+        "uiHints": {"order": ["note", "dish"]},
+        "prefill": {"dish": "soup"},
+        "deadlineAt": "2041-01-31T12:00:00Z",
+        "attentionAt": "2041-01-30T12:00:00+01:00",
+        "claimTtl": 60,
+        "claimRequired": False,
+        "meta": {"flavour": {"of": ["the", "day"]}},
+    }),
+    "bulkCreateRequests": ("asker", {"items": [{"entity": {"handle": "$ana"}, "schema": SCHEMA}]}),
+    "getRequest": ("asker", {"id": "$request"}),
+    "claimRequest": ("ana", {"id": "$request"}),
+    "releaseRequest": ("ana", {"id": "$request"}),
+    "postResponse": ("ana", {"id": "$request", "payload": {"dish": "pie", "note": "hot"}}),
+    "declineRequest": ("ana", {"id": "$request", "reason": "not hungry"}),
+    "cancelRequest": ("asker", {"id": "$request", "reason": "too late"}),
+    "getResponse": ("asker", {"id": "$request"}),
+    "listRequestEvents": ("asker", {"id": "$request", "since": 0, "limit": 10}),
+    "validate": ("asker", {"schema": SCHEMA, "data": {"dish": "pie"}}),
+    "createEntity": ("admin", {
+        "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],
+        "meta": {"team": "kitchen"},
+    }),
+    "getEntity": ("admin", {"id": "$ana"}),
+    "addMember": ("admin", {"id": "$group", "member": "$ana"}),
+    "removeMember": ("admin", {"id": "$group", "member": "$ben"}),
+    "listQueue": ("ana", {"id": "$ana", "limit": 5}),
+    "listInquiries": ("ana", {
+        "entityId": "$ana", "status": "PENDING", "requestor": "$asker", "q": "lunch",
+        "sortBy": "created", "limit": 5,
+    }),
+}  # fmt: skip
+
+
+def filled(value: Any, world: dict[str, str]) -> Any:
+    """`value` with every `$name` replaced by what `world` has under it."""
+    if isinstance(value, dict):
+        return {name: filled(one, world) for name, one in value.items()}
+    if isinstance(value, list):
+        return [filled(one, world) for one in value]
+    if isinstance(value, str):
+        return re.sub(r"\$(\w+)", lambda found: world.get(found[1], found[0]), value)
+    return value
+
+
+def written(value: Any) -> bytes:
+    """JSON in which everything beyond ASCII is escaped, lone surrogates too."""
+    return json.dumps(value).encode()
+
+
+def texts(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The place of every text in `value`."""
+    if isinstance(value, str):
+        yield path
+    elif isinstance(value, dict | list):
+        members = value.items() if isinstance(value, dict) else enumerate(value)
+        for name, one in members:
+            yield from texts(one, (*path, name))
+
+
+def changed(value: Any, path: tuple[Any, ...], change: Callable[[Any], Any]) -> Any:
+    """A copy of `value` in which what stands at `path` is changed."""
+    if not path:
+        return change(value)
+    copy = dict(value) if isinstance(value, dict) else list(value)
+    copy[path[0]] = changed(value[path[0]], path[1:], change)
+    return copy
