@@ -21,6 +21,8 @@ RETRY_SECONDS = 0.25
 # 08 connection, 53 resources, 57 operator intervention, 25006 read only (a demoted primary).
 _LOST_CLASSES = ("08", "53", "57")
 _READ_ONLY = "25006"
+# The last is what asyncpg raises on a connection that ended in the middle of its own doings.
+_BROKEN = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 class NotConnected(Exception):
@@ -64,7 +66,7 @@ class Connection:
                 raise
             self._drop()
             raise ConnectionLost(str(error)) from error
-        except (OSError, TimeoutError, asyncpg.InterfaceError) as error:
+        except _BROKEN as error:
             self._drop()
             raise ConnectionLost(str(error) or "no answer in time") from error
 
@@ -93,7 +95,8 @@ class Connection:
                     "timezone": "UTC",
                 },
             )
-        except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        except (*_BROKEN, asyncpg.PostgresError) as error:
             self._failed_at = loop.time()
-            raise NotConnected(f"the database cannot be reached: {error}") from error
+            reason = str(error) or "no answer in time"
+            raise NotConnected(f"the database cannot be reached: {reason}") from error
         return self._connection

@@ -66,3 +66,6 @@ class PostgresLog:
             return await self._reader.fetch(name, *arguments)
         except PxError as error:
             raise LogUnavailable(error.detail) from error
+        except asyncpg.PostgresError as error:
+            # Such as a deadlock with another sweeper: whoever asked tries again.
+            raise LogUnavailable(str(error)) from error

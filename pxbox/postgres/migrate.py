@@ -5,15 +5,10 @@ from __future__ import annotations
 import asyncpg
 
 from pxbox.postgres import statements
+from pxbox.postgres.statements import sql
 
 # One migration at a time, whichever process runs it: an advisory lock under a number of our own.
 _LOCK = 0x70786D69
-_LEDGER = """
-create table if not exists migration (
-    name text primary key,
-    applied_at timestamptz not null default clock_timestamp()
-)
-"""
 
 
 async def migrate(dsn: str) -> list[str]:
@@ -24,9 +19,9 @@ async def migrate(dsn: str) -> list[str]:
     """
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        await connection.execute("select pg_advisory_lock($1)", _LOCK)
-        await connection.execute(_LEDGER)
-        rows = await connection.fetch("select name from migration")
+        await connection.execute(sql("migration_lock"), _LOCK)
+        await connection.execute(sql("migration_ledger"))
+        rows = await connection.fetch(sql("migrations_applied"))
         missing = [
             (name, text)
             for name, text in statements.migrations()
@@ -35,7 +30,7 @@ async def migrate(dsn: str) -> list[str]:
         for name, text in missing:
             async with connection.transaction():
                 await connection.execute(text)
-                await connection.execute("insert into migration (name) values ($1)", name)
+                await connection.execute(sql("migration_record"), name)
         return [name for name, _ in missing]
     finally:
         await connection.close()
@@ -43,8 +38,8 @@ async def migrate(dsn: str) -> list[str]:
 
 async def pending(connection: asyncpg.Connection) -> list[str]:
     """The migrations that this database lacks."""
-    if not await connection.fetchval("select to_regclass('migration') is not null"):
+    if not await connection.fetchval(sql("migration_ledger_exists")):
         return [name for name, _ in statements.migrations()]
-    rows = await connection.fetch("select name from migration")
+    rows = await connection.fetch(sql("migrations_applied"))
     applied = {row["name"] for row in rows}
     return [name for name, _ in statements.migrations() if name not in applied]

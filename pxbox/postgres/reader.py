@@ -104,7 +104,9 @@ async def _perform(connection: Connection, job: Job[Statement, Any]) -> None:
             job.finish(await connection.use(job.payload))
         except ConnectionLost:
             job.finish(await connection.use(job.payload))
-    except (NotConnected, ConnectionLost) as error:
-        job.fail(Unavailable(f"the database cannot be reached: {error}; try again shortly"))
+    except NotConnected as error:
+        job.fail(Unavailable(f"{error}; try again shortly"))
+    except ConnectionLost as error:
+        job.fail(Unavailable(f"the database was lost: {error}; try again shortly"))
     except Exception as error:  # the caller's mistake, or ours: the reader goes on
         job.fail(error)

@@ -135,9 +135,13 @@ class Channels:
             self._waiters.discard(waiter)
 
     async def heads(self) -> dict[str, int]:
-        """The newest number of every channel watched here, in one query (E7)."""
+        """The newest number of every channel watched here, in one query (E7). Raises
+        Unavailable."""
         watched = self.watched()
-        heads = await self._events.log.heads(watched) if watched else {}
+        try:
+            heads = await self._events.log.heads(watched) if watched else {}
+        except LogUnavailable as error:
+            raise Unavailable(f"{error}; try again shortly") from None
         for channel, head in heads.items():
             self.look(channel, head)
         return heads

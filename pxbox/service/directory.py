@@ -56,12 +56,18 @@ class Directory:
     def __init__(self, views: Views) -> None:
         self._views = views
         self._by_address: _Fresh[Entity | None] = _Fresh(self._find)
+        self._by_name: _Fresh[Entity | None] = _Fresh(self._find_name)
         self._groups: _Fresh[frozenset[str]] = _Fresh(views.groups_of)
 
     async def lookup(self, address: str) -> Entity | None:
         """The entity with this id, handle, `group:` or `role:` handle, or alias; None: there is
         none. Who was created a moment ago is found. Raises Unavailable."""
         return await self._by_address.get_known(address)
+
+    async def named(self, handle: str) -> Entity | None:
+        """The entity with this handle, whatever its kind; None: there is none."""
+        entity = await self._by_name.get_known(handle)
+        return entity if entity is not None and entity.handle == handle else None
 
     async def groups_of(self, entity: str) -> frozenset[str]:
         return await self._groups.get(entity)
@@ -101,7 +107,13 @@ class Directory:
             return await self._views.entity(id)
         prefix, colon, handle = address.partition(":")
         if colon and prefix in COLLECTIVE:
-            entity = (await self._views.entities_by_address([handle])).get(handle)
+            entity = await self._find_name(handle)
             matches = entity is not None and entity.kind == prefix and entity.handle == handle
             return entity if matches else None
-        return (await self._views.entities_by_address([address])).get(address)
+        entity = await self._find_name(address)
+        # The bare handle of a group is not its address.
+        bare = entity is not None and entity.kind in COLLECTIVE and entity.handle == address
+        return None if bare else entity
+
+    async def _find_name(self, name: str) -> Entity | None:
+        return (await self._views.entities_by_address([name])).get(name)

@@ -26,7 +26,7 @@ from pxbox.model.errors import (
     PxError,
     UnknownAddressee,
 )  # fmt: skip
-from pxbox.model.ids import is_ulid, new_ulid
+from pxbox.model.ids import as_uuid, is_ulid, new_ulid
 from pxbox.model.request import OPEN, Request, Status
 from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once, replayed
 from pxbox.service.problems import problem
@@ -117,27 +117,39 @@ def _in_utc(time: datetime | None) -> datetime | None:
 
 async def _addressees(parts: Parts, input: wire.CreateRequest) -> tuple[str, ...]:
     """The ids of the entities as addressed, in order, each once."""
-    addresses = _addresses(input)
+    if (input.entity is UNSET) == (input.to is UNSET):
+        raise InvalidRequest("say whom to ask by exactly one of `entity` and `to`")
+    if isinstance(input.entity, wire.EntityRef):
+        return (await _referred(parts, input.entity),)
+    addresses = [input.to] if isinstance(input.to, str) else list(input.to or ())
     if not 1 <= len(addresses) <= MOST_ADDRESSEES:
         raise InvalidRequest(f"a request is addressed to 1 to {MOST_ADDRESSEES} entities")
     ids: dict[str, None] = {}
     for address in addresses:
         entity = await parts.directory.lookup(address)
         if entity is None:
-            raise UnknownAddressee(f"no entity can be asked at {address[:256]!r}", address=address)
+            raise _unknown(address)
         ids[entity.id] = None
     return tuple(ids)
 
 
-def _addresses(input: wire.CreateRequest) -> list[str]:
-    if (input.entity is UNSET) == (input.to is UNSET):
-        raise InvalidRequest("say whom to ask by exactly one of `entity` and `to`")
-    if isinstance(input.entity, wire.EntityRef):
-        given = [name for name in (input.entity.id, input.entity.handle) if name is not UNSET]
-        if len(given) != 1:
-            raise InvalidRequest("`entity` has exactly one of `id` and `handle`")
-        return [str(given[0])]
-    return [input.to] if isinstance(input.to, str) else list(input.to or ())
+async def _referred(parts: Parts, reference: wire.EntityRef) -> str:
+    given = [name for name in (reference.id, reference.handle) if name is not UNSET]
+    if len(given) != 1:
+        raise InvalidRequest("`entity` has exactly one of `id` and `handle`")
+    name = str(given[0])
+    if reference.id is UNSET:
+        entity = await parts.directory.named(name)
+    else:
+        entity = await parts.directory.lookup(name) if as_uuid(name) else None
+    if entity is None:
+        raise _unknown(name)
+    return entity.id
+
+
+def _unknown(address: str) -> UnknownAddressee:
+    shown = address[:256]
+    return UnknownAddressee(f"no entity can be asked at {shown!r}", address=shown)
 
 
 async def create_many(parts: Parts, call: Call) -> Outcome:

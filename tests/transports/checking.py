@@ -118,8 +118,11 @@ def _check_success(response: httpx.Response, said: Json) -> None:
     (kind,) = media
     assert response.headers["content-type"].partition(";")[0] == kind
     if kind == "application/json" and response.request.method != "HEAD":
-        reference = media[kind]["schema"]["$ref"]
-        _validator(f"{_DOCUMENT_AT}{reference}").validate(response.json())
+        schema = media[kind]["schema"]
+        if "$ref" in schema:
+            _validator(f"{_DOCUMENT_AT}{schema['$ref']}").validate(response.json())
+        else:
+            jsonschema_rs.validate(schema, response.json())
 
 
 @cache
