@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ from tests.brokers import Broker, end, start_broker
 ROOT = Path(__file__).parent.parent
 PATIENCE_SECONDS = 90.0
 PRINTED_HOST = "127.0.0.1:8080"
+UNWANTED = {name for name in os.environ if name.startswith(("PYTHON", "PXBOX_"))}
 
 Json = dict[str, Any]
 
@@ -50,6 +52,8 @@ class Shell:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            # What a user has: lines of Python come whole.
+            env={name: value for name, value in os.environ.items() if name not in UNWANTED},
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()

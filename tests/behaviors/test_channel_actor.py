@@ -89,6 +89,16 @@ async def test_what_retention_has_removed_is_never_skipped_over() -> None:
     assert late.seqs == []
 
 
+async def test_a_gap_that_nothing_fills_is_not_skipped_over() -> None:
+    channel, reader = Watched(), Reader()
+    await channel.tell(Join(reader, None))
+    entries = channel.commit(5)
+    channel.log.floors[CHANNEL] = 3
+    await channel.tell(News(entries[4:]))
+    await channel.tell(Look(5))
+    assert reader.seqs == []
+
+
 @pytest.mark.parametrize("told", ["twice", "late", "in parts", "reversed", "with a gap"])
 async def test_whatever_way_news_come_they_are_delivered_once_and_in_order(told: str) -> None:
     channel, reader = Watched(), Reader()

@@ -135,11 +135,13 @@ async def test_a_commit_that_failed_is_told_and_memory_is_dropped(
         await here.create(asked())
         here.journal.fail(Point.BEFORE_COMMIT, error)
         loads = here.journal.passed(Point.BEFORE_LOAD)
+        commits = here.journal.passed(Point.BEFORE_COMMIT)
         with pytest.raises(told):
             await here.claim("ada")
         assert world.types() == ["created"]
         assert (await here.claim("ada")).status is Status.CLAIMED
         assert here.journal.passed(Point.BEFORE_LOAD) == loads + 1
+        assert here.journal.passed(Point.BEFORE_COMMIT) == commits + 2, "decided on what is so"
 
 
 async def test_a_command_whose_outcome_was_lost_can_be_repeated(
