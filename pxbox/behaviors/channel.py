@@ -174,9 +174,10 @@ class ChannelActor:
         """Deliver what the log has beyond our head, at least up to `head`."""
         while True:
             assert self._head is not None
-            entries = await self._events.read(self._channel, self._head, PAGE)
-            self._deliver_new(entries)
-            if not entries or self._head >= head > 0:
+            before = self._head
+            self._deliver_new(await self._events.read(self._channel, before, PAGE))
+            # No progress: that is all there is, or retention has removed what comes next.
+            if self._head == before or self._head >= head > 0:
                 return
 
     def _deliver_new(self, entries: list[Entry]) -> None:

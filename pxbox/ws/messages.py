@@ -7,6 +7,8 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from pxbox.model.decoding import decode_json, invalid_input
+from pxbox.model.errors import InvalidRequest, NotSupported
 from pxbox.ws.frames import text_frame
 
 _encoder = msgspec.json.Encoder()
@@ -64,6 +66,7 @@ class Auth(_Client, tag="auth"):
 
 
 ClientFrame = Cmd | Subscribe | Unsubscribe | Resume | Ack | Ping | Auth
+_decode_frame = msgspec.json.Decoder(ClientFrame).decode
 
 
 class ServerFrame(Struct, omit_defaults=True):
@@ -77,6 +80,39 @@ class ServerFrame(Struct, omit_defaults=True):
     epoch: str | UnsetType = UNSET
     data: Any = UNSET
     meta: dict[str, Any] | UnsetType = UNSET
+
+
+def read_frame(raw: bytes) -> ClientFrame:
+    """A client's frame. Raises what `decode_json` raises, and InvalidRequest."""
+    decode_json(raw)
+    try:
+        frame: ClientFrame = _decode_frame(raw)
+        return frame
+    except msgspec.ValidationError as error:
+        raise invalid_input(error) from None
+
+
+class _Identified(Struct):
+    id: FrameId | UnsetType = UNSET
+
+
+def frame_id(raw: bytes) -> str | UnsetType:
+    """The id of a frame that cannot be read as one, if that much can be read of it."""
+    try:
+        return msgspec.json.decode(raw, type=_Identified).id
+    except (msgspec.MsgspecError, RecursionError):
+        return UNSET
+
+
+def idempotency_key(frame: Cmd) -> str | None:
+    """The key of a command. Raises NotSupported for other members of `meta`."""
+    meta = dict(frame.meta)
+    key = meta.pop("idempotencyKey", None)
+    if meta:
+        raise NotSupported(f"`meta.{next(iter(meta))[:64]}` is not supported yet; leave it out")
+    if key is not None and not isinstance(key, str):
+        raise InvalidRequest("`meta.idempotencyKey` is a string")
+    return key
 
 
 def encode(frame: ServerFrame) -> bytes:

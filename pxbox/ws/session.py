@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import UTC, datetime
 
-import msgspec
 import trio
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from pxbox.model.decoding import decode_json, decode_typed, invalid_input
+from pxbox.model.decoding import decode_typed
 from pxbox.model.errors import (
     InternalError,
     InvalidAck,
@@ -33,13 +33,15 @@ from pxbox.ws.messages import (
     Auth,
     ClientFrame,
     Cmd,
-    FrameId,
     Ping,
     Resume,
     ServerFrame,
     Subscribe,
     Unsubscribe,
     encode,
+    frame_id,
+    idempotency_key,
+    read_frame,
 )  # fmt: skip
 from pxbox.ws.subscription import Left, Subscription
 from pxbox.ws.turns import Turn, Turns
@@ -50,7 +52,6 @@ MOST_BAD_FRAMES = 20
 _NOTICE_SECONDS = 30.0
 # So many of these as commands may be in flight are far from what makes a reader slow.
 _SMALL_REPLY_BYTES = 4096
-_decode_frame = msgspec.json.Decoder(ClientFrame).decode
 
 OnFault = Callable[[str, Exception], None]
 OnCommand = Callable[[str, float, str], None]
@@ -90,6 +91,8 @@ class Session:
         self._in_flight = 0
         self._ended = trio.lowlevel.ParkingLot()
         self._subscriptions: dict[str, Subscription] = {}
+        self._watching = watching.Watching(parts, principal)
+        self._nursery: trio.Nursery | None = None
         self._turns = Turns()
         self._bad_frames = 0
 
@@ -101,6 +104,7 @@ class Session:
                 nursery.start_soon(self._close_when_slow)
                 nursery.start_soon(self._close_when_draining)
                 nursery.start_soon(self._close_when_expired)
+                self._nursery = nursery
                 await self._read(nursery)
                 nursery.cancel_scope.cancel()
         except* CloseWith as group:
@@ -110,6 +114,7 @@ class Session:
             with trio.CancelScope(shield=True):
                 for channel in list(self._subscriptions):
                     await self._leave(channel)
+                await self._watching.close()
 
     @property
     def queued_bytes(self) -> int:
@@ -134,7 +139,7 @@ class Session:
 
     async def _take(self, raw: bytes, nursery: trio.Nursery) -> None:
         try:
-            frame = _decoded(raw)
+            frame = read_frame(raw)
         except PxError as error:
             self._unreadable(raw, error)
             return
@@ -150,7 +155,7 @@ class Session:
 
     def _unreadable(self, raw: bytes, error: PxError) -> None:
         self._bad_frames += 1
-        self._send(ServerFrame("error", id=_id_of(raw), data=problem(error)))
+        self._send(ServerFrame("error", id=frame_id(raw), data=problem(error)))
         if isinstance(error, MalformedJson) or self._bad_frames >= MOST_BAD_FRAMES:
             raise CloseWith(4501, "protocol_error")
 
@@ -204,7 +209,7 @@ class Session:
 
     async def _command(self, frame: Cmd) -> None:
         operation = operations.find(frame.op)
-        key = _idempotency_key(frame)
+        key = idempotency_key(frame)
         input = decode_typed(bytes(frame.data), operation.input)
         outcome = await operations.perform(self._parts, self._principal, operation, input, key)
         meta = {"replayed": True} if outcome.replayed else UNSET
@@ -220,7 +225,9 @@ class Session:
     async def _require_may_watch(self, channel: str, meta: object) -> None:
         if meta is not UNSET:
             raise NotSupported("`meta` of a subscription is not supported yet; leave it out")
-        await watching.require_may_watch(self._parts, self._principal, channel)
+        if await self._watching.require(channel):
+            assert self._nursery is not None
+            self._nursery.start_soon(self._leave_what_was_lost)
 
     async def _subscribe(self, frame: Subscribe) -> None:
         present = self._subscriptions.get(frame.channel)
@@ -229,6 +236,8 @@ class Session:
             return
         subscription = self._open(frame.channel)
         head = await self._join(frame.channel, subscription)
+        if subscription.left:
+            raise watching.not_visible(frame.channel)
         subscription.sent = max(subscription.sent, head)
         self._subscribed(frame, head)
         subscription.start()
@@ -325,6 +334,14 @@ class Session:
         if self._subscriptions.get(channel) is subscription:
             del self._subscriptions[channel]
 
+    async def _leave_what_was_lost(self) -> None:
+        while True:
+            for channel in await self._watching.lost(self._subscriptions):
+                with suppress(PxError):
+                    await self._leave(channel)
+                data = {"code": "access_lost", "channel": channel}
+                self._send(ServerFrame("notice", data=data))
+
     def _acknowledge(self, frame: Ack) -> None:
         subscription = self._watched(frame.channel)
         if frame.seq > subscription.sent:
@@ -365,37 +382,6 @@ class Session:
         )
         await trio.sleep(min(max(0.0, left), _NOTICE_SECONDS))
         raise CloseWith(4001, "token_expired")
-
-
-def _decoded(raw: bytes) -> ClientFrame:
-    decode_json(raw)
-    try:
-        frame: ClientFrame = _decode_frame(raw)
-        return frame
-    except msgspec.ValidationError as error:
-        raise invalid_input(error) from None
-
-
-class _Identified(msgspec.Struct):
-    id: FrameId | UnsetType = UNSET
-
-
-def _id_of(raw: bytes) -> str | UnsetType:
-    """The id of a frame that cannot be read as one, if that much can be read of it."""
-    try:
-        return msgspec.json.decode(raw, type=_Identified).id
-    except (msgspec.MsgspecError, RecursionError):
-        return UNSET
-
-
-def _idempotency_key(frame: Cmd) -> str | None:
-    meta = dict(frame.meta)
-    key = meta.pop("idempotencyKey", None)
-    if meta:
-        raise NotSupported(f"`meta.{next(iter(meta))[:64]}` is not supported yet; leave it out")
-    if key is not None and not isinstance(key, str):
-        raise InvalidRequest("`meta.idempotencyKey` is a string")
-    return key
 
 
 def _first(group: BaseExceptionGroup[CloseWith]) -> CloseWith:
