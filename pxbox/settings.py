@@ -266,7 +266,7 @@ def require_servable(settings: Settings) -> None:
 
 
 def require_secret(settings: Settings) -> None:
-    """Raise SettingsError unless it is clear which secret signs tokens here (DESIGN 8)."""
+    """Raise SettingsError unless it is clear which secret signs tokens here."""
     if settings.secret and settings.secret_file:
         raise SettingsError("PXBOX_SECRET and --secret-file (PXBOX_SECRET_FILE) are both set.")
     if settings.database_url and not (settings.secret or settings.secret_file):

@@ -138,7 +138,7 @@ def _migrations(facts: DatabaseFacts) -> Check:
 
 
 def _one_secret(settings: Settings, facts: DatabaseFacts) -> Iterator[Check]:
-    """Two brokers with two secrets would refuse each other's tokens (DESIGN 8)."""
+    """Two brokers with two secrets would refuse each other's tokens."""
     if facts.secret_fingerprint is None:
         yield fine("shared secret", "no broker has run on this database yet")
         return

@@ -1,4 +1,4 @@
-"""A real PostgreSQL and a real Valkey from wheels, under the data directory (DESIGN 8).
+"""A real PostgreSQL and a real Valkey from wheels, under the data directory.
 
 Never as root, never on the network, stopped with the broker; what a killed broker left running
 is taken over by the next one on the same data directory.

@@ -1,5 +1,5 @@
 """Postgres goes or freezes under two brokers: callers hear of it in time, nothing that was
-acknowledged is lost, and all goes on when it returns (DESIGN 3; S1, S7)."""
+acknowledged is lost, and all goes on when it returns (S1, S7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What must happen to a request, said independently of the broker: DESIGN 5's table as a model.
+"""What must happen to a request, said independently of the broker: the contract's table as a model.
 
 Every method plays one command and returns the error code that it must get; None: it is accepted.
 """
