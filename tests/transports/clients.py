@@ -183,6 +183,11 @@ class Party:
         self.token = broker.token(sub, scope, entity)
         self.rest = checked(broker, self.token)
 
+    @property
+    def channel(self) -> str:
+        """The channel of its entity."""
+        return f"entity:{self.entity_id}"
+
     async def done(self, op: str, **data: Any) -> Json:
         """Carry out an operation that is to succeed; return its reply."""
         outcome = await over_rest(self.rest, op, data)

@@ -165,9 +165,9 @@ def test_no_mutilated_frame_is_a_fault(shared_broker: Broker, world: dict[str, s
 
     with line:
         send()
-        assert list(line.answers(b'{"type":"ping","id":"last"}')) == [
-            {"type": "ack", "id": "last", "op": "pong"}
-        ]
+        # What answers the frame before may come between.
+        answers = list(line.answers(b'{"type":"ping","id":"last"}'))
+        assert {"type": "ack", "id": "last", "op": "pong"} in answers
 
 
 class Line:

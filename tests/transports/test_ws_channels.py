@@ -5,21 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
-from uuid import uuid4
 
 import pytest
 import trio
 
 from pxbox.ws.session import MOST_CHANNELS
-from tests.brokers import Brokers
 from tests.contract.documents import Json
 from tests.transports.clients import ANYTHING, CheckedSocket, Party, unique
 
 Make = Callable[..., Party]
-
-
-def channel(party: Party) -> str:
-    return f"entity:{party.entity_id}"
 
 
 async def many(asker: Party, to: Party, count: int) -> None:
@@ -58,7 +52,7 @@ def on_wire(socket: CheckedSocket, name: str) -> list[Any]:
 
 
 async def test_events_after_the_head_follow_the_acknowledgement(asker: Party, ana: Party) -> None:
-    name = channel(ana)
+    name = ana.channel
     async with kept_busy(asker, ana):
         for _ in range(5):
             async with ana.socket() as socket:
@@ -72,7 +66,7 @@ async def test_events_after_the_head_follow_the_acknowledgement(asker: Party, an
 async def test_a_resume_gives_what_was_missed_and_goes_on_live_without_gap_or_repeat(
     asker: Party, ana: Party
 ) -> None:
-    name = channel(ana)
+    name = ana.channel
     async with ana.socket() as socket:
         epoch = (await socket.subscribe(name))["epoch"]
     await many(asker, ana, 1000)
@@ -89,7 +83,7 @@ async def test_a_resume_gives_what_was_missed_and_goes_on_live_without_gap_or_re
 
 
 async def test_a_resume_from_the_head_misses_nothing(asker: Party, ana: Party) -> None:
-    name = channel(ana)
+    name = ana.channel
     await many(asker, ana, 3)
     positions = await ana.done("listInquiries")
     async with ana.socket() as socket:
@@ -106,7 +100,7 @@ async def test_a_resume_from_the_head_misses_nothing(asker: Party, ana: Party) -
 async def test_a_position_that_means_nothing_here_starts_at_the_head(
     asker: Party, ana: Party, since: int, epoch: str | None, reason: str
 ) -> None:
-    name = channel(ana)
+    name = ana.channel
     await many(asker, ana, 3)
     present = (await ana.done("listInquiries"))["epoch"]
     async with ana.socket() as socket:
@@ -120,21 +114,21 @@ async def test_a_position_that_means_nothing_here_starts_at_the_head(
 async def test_a_position_is_an_epoch_and_a_number(ana: Party) -> None:
     async with ana.socket() as socket:
         for frame in ({"since": 0}, {"since": -1, "epoch": "x"}, {"since": "0", "epoch": "x"}):
-            reply = await socket.ask(type="resume", channel=channel(ana), **frame)
+            reply = await socket.ask(type="resume", channel=ana.channel, **frame)
             assert reply["data"]["code"] == "invalid_request"
 
 
 async def test_a_channel_is_resumed_only_where_it_is_not_watched(ana: Party) -> None:
     async with ana.socket() as socket:
-        epoch = (await socket.subscribe(channel(ana)))["epoch"]
-        reply = await socket.ask(type="resume", channel=channel(ana), since=0, epoch=epoch)
+        epoch = (await socket.subscribe(ana.channel))["epoch"]
+        reply = await socket.ask(type="resume", channel=ana.channel, since=0, epoch=epoch)
         assert reply["data"]["code"] == "invalid_request"
-        await socket.ask(type="unsubscribe", channel=channel(ana))
-        assert (await socket.resume(channel(ana), 0, epoch))["data"]["recovered"] is True
+        await socket.ask(type="unsubscribe", channel=ana.channel)
+        assert (await socket.resume(ana.channel, 0, epoch))["data"]["recovered"] is True
 
 
 async def test_a_second_subscription_changes_nothing(asker: Party, ana: Party) -> None:
-    name = channel(ana)
+    name = ana.channel
     async with ana.socket() as socket:
         await socket.subscribe(name)
         await many(asker, ana, 2)
@@ -147,7 +141,7 @@ async def test_a_second_subscription_changes_nothing(asker: Party, ana: Party) -
 
 
 async def test_nothing_of_a_channel_follows_after_it_was_left(asker: Party, ana: Party) -> None:
-    name, own = channel(ana), f"requestor:{asker.sub}"
+    name, own = ana.channel, f"requestor:{asker.sub}"
     async with ana.socket() as socket, asker.socket() as beside:
         await socket.subscribe(name)
         await beside.subscribe(own)
@@ -165,7 +159,7 @@ async def test_nothing_of_a_channel_follows_after_it_was_left(asker: Party, ana:
 async def test_a_channel_can_be_left_while_it_is_being_caught_up_on(
     asker: Party, ana: Party
 ) -> None:
-    name = channel(ana)
+    name = ana.channel
     await many(asker, ana, 1000)
     epoch = (await ana.done("listInquiries", limit=1))["epoch"]
     async with ana.socket() as socket:
@@ -217,7 +211,7 @@ async def test_frames_about_one_channel_take_effect_in_their_order(
 async def test_what_was_received_can_be_acknowledged_and_nothing_else(
     asker: Party, ana: Party
 ) -> None:
-    name = channel(ana)
+    name = ana.channel
     await many(asker, ana, 2)
     async with ana.socket() as socket:
         await socket.subscribe(name)
@@ -240,7 +234,7 @@ async def test_a_channel_that_is_not_watched_cannot_be_left_or_acknowledged(
     ana: Party, frame: Json
 ) -> None:
     async with ana.socket() as socket:
-        reply = await socket.ask(**frame, channel=channel(ana))
+        reply = await socket.ask(**frame, channel=ana.channel)
         assert reply["data"]["code"] == "not_subscribed"
 
 
@@ -264,7 +258,7 @@ async def test_a_transition_is_told_on_every_channel_that_it_concerns_with_one_i
     await admin.done("addMember", id=group["id"], member=ana.sub)
     of_group, own = f"entity:{group['id']}", f"requestor:{asker.sub}"
     async with admin.socket() as socket:
-        for name in (of_group, own, channel(ana)):
+        for name in (of_group, own, ana.channel):
             await socket.subscribe(name)
         id = await asker.ask(group["address"])
         await socket.subscribe(f"request:{id}")
@@ -275,14 +269,14 @@ async def test_a_transition_is_told_on_every_channel_that_it_concerns_with_one_i
         await socket.ask(type="ping")
     told = {
         name: [(e["data"]["id"], e["data"]["type"]) for e in socket.events if e["channel"] == name]
-        for name in (own, of_group, f"request:{id}", channel(ana))
+        for name in (own, of_group, f"request:{id}", ana.channel)
     }
     types = ["created", "claimed", "released", "answered"]
     whole = [(f"{id}.{n}.0", f"request.{type}") for n, type in enumerate(types, 1)]
     assert told[own] == told[of_group] == whole
     assert told[f"request:{id}"] == whole[1:]
     # Hers hears of what she holds, and of what she held until then.
-    assert told[channel(ana)] == whole[1:3]
+    assert told[ana.channel] == whole[1:3]
     for event in socket.events:
         assert event["data"]["version"] == int(event["data"]["id"].split(".")[1])
 
@@ -290,7 +284,7 @@ async def test_a_transition_is_told_on_every_channel_that_it_concerns_with_one_i
 async def test_who_joins_or_leaves_a_group_is_told(ana: Party, admin: Party) -> None:
     group = await admin.entity("role")
     async with ana.socket() as socket:
-        await socket.subscribe(channel(ana))
+        await socket.subscribe(ana.channel)
         await admin.done("addMember", id=group["id"], member=ana.sub)
         added = await socket.event("membership.added")
         await admin.done("removeMember", id=group["id"], member=ana.sub)
@@ -301,152 +295,15 @@ async def test_who_joins_or_leaves_a_group_is_told(ana: Party, admin: Party) -> 
         assert event["data"]["actor"] == admin.sub
 
 
-async def test_a_member_watches_the_channel_of_its_group(
-    asker: Party, ana: Party, ben: Party, admin: Party
-) -> None:
-    group = await admin.entity("group")
-    await admin.done("addMember", id=group["id"], member=ana.sub)
-    name = f"entity:{group['id']}"
-    async with ana.socket() as socket, ben.socket() as other:
-        await socket.subscribe(name)
-        id = await asker.ask(group["address"])
-        assert (await socket.event("request.created"))["data"]["requestId"] == id
-        refused = await other.ask(type="subscribe", channel=name)
-        assert refused["data"]["code"] == "not_found"
-
-
-def lost(socket: CheckedSocket) -> list[str]:
-    notices = [frame["data"] for frame in socket.others if frame["type"] == "notice"]
-    assert {notice["code"] for notice in notices} <= {"access_lost"}
-    return sorted(notice["channel"] for notice in notices)
-
-
-async def test_who_leaves_a_group_loses_its_channels_at_once(
-    asker: Party, ana: Party, ben: Party, admin: Party
-) -> None:
-    group, other = await admin.entity("group"), await admin.entity("role")
-    for one in (group, other):
-        for member in (ana, ben):
-            await admin.done("addMember", id=one["id"], member=member.sub)
-    id, own = await asker.ask(group["address"]), await asker.ask(ana.sub)
-    kept = [channel(ana), f"entity:{other['id']}", f"request:{own}"]
-    gone = sorted([f"entity:{group['id']}", f"request:{id}"])
-    async with ana.socket() as socket, ben.socket() as beside:
-        for name in (*kept, *gone):
-            await socket.subscribe(name)
-        await beside.subscribe(gone[0])
-        await admin.done("removeMember", id=group["id"], member=ana.sub)
-        await socket.until(lambda: len(lost(socket)) == 2)
-        assert lost(socket) == gone
-        for to in (group["address"], other["address"], ana.sub):
-            await asker.ask(to)
-        # Who stayed is told; by then the other would have been, too.
-        await beside.event("request.created")
-        await socket.until(lambda: bool(socket.seqs(kept[1])) and len(socket.seqs(kept[0])) == 2)
-        assert socket.seqs(gone[0]) == socket.seqs(gone[1]) == []
-        for name in gone:
-            reply = await socket.ask(type="unsubscribe", channel=name)
-            assert reply["data"]["code"] == "not_subscribed"
-            reply = await socket.ask(type="subscribe", channel=name)
-            assert reply["data"]["code"] == "not_found"
-        # Back again, she may watch again, and lose it again.
-        await admin.done("addMember", id=group["id"], member=ana.sub)
-        await socket.subscribe(gone[0])
-        await admin.done("removeMember", id=group["id"], member=ana.sub)
-        await socket.until(lambda: len(lost(socket)) == 3)
-        assert lost(beside) == []
-
-
-async def test_access_is_lost_whichever_broker_was_told(brokers: Brokers) -> None:
-    here, there = brokers(), brokers()
-    admin, ana = Party(there, unique("admin"), "admin request"), Party(here, "ana", "respond")
-    async with admin.rest, ana.rest, ana.socket() as socket:
-        ana.entity_id = (await admin.entity("user", "ana"))["id"]
-        group = await admin.entity("group")
-        await admin.done("addMember", id=group["id"], member="ana")
-        with trio.fail_after(30):
-            # This broker may have known for two seconds that she is in no group.
-            while (told := await socket.ask(type="subscribe", channel=f"entity:{group['id']}"))[
-                "type"
-            ] == "error":
-                assert told["data"]["code"] == "not_found"
-        await admin.done("removeMember", id=group["id"], member="ana")
-        await socket.until(lambda: lost(socket) == [f"entity:{group['id']}"])
-
-
-async def test_what_is_lost_while_it_is_caught_up_on_ends_there(
-    asker: Party, ana: Party, admin: Party
-) -> None:
-    group = await admin.entity("group")
-    await admin.done("addMember", id=group["id"], member=ana.sub)
-    items = [{"to": group["address"], "schema": ANYTHING}] * 1000
-    await asker.rest.post("/v1/requests/bulk", json={"items": items})
-    page, name = await ana.done("listInquiries", limit=1), f"entity:{group['id']}"
-    async with ana.socket() as socket:
-        frame = {"type": "resume", "id": "r", "channel": name, "since": 0, "epoch": page["epoch"]}
-        await socket.send(frame)
-        await admin.done("removeMember", id=group["id"], member=ana.sub)
-        await socket.until(lambda: lost(socket) == [name] or "not_found" in socket.errors())
-        await socket.ask(type="ping")
-        end = len(socket.frames)
-        await asker.ask(group["address"])
-        await socket.ask(type="ping")
-        assert [frame["type"] for frame in socket.frames[end:]] == ["ack"]
-        assert socket.seqs(name) == list(range(1, len(socket.seqs(name)) + 1))
-
-
-async def test_a_channel_of_others_is_no_different_from_none(
-    asker: Party, ana: Party, ben: Party, admin: Party, party: Make
-) -> None:
-    group = await admin.entity("group")
-    id = await asker.ask(ana.sub)
-    stranger = party(ben.sub, "respond request")
-    pairs = [
-        (f"request:{id}", "request:01ARZ3NDEKTSV4RRFFQ69G5FAV"),
-        (f"requestor:{asker.sub}", f"requestor:{unique('asker')}"),
-        (channel(ana), f"entity:{uuid4()}"),
-        (f"entity:{group['id']}", f"entity:{uuid4()}"),
-    ]
-    async with stranger.socket() as socket:
-        for pair in pairs:
-            for frame in ({"type": "subscribe"}, {"type": "resume", "since": 0, "epoch": "e"}):
-                denied, missing = [await socket.ask(**frame, channel=name) for name in pair]
-                assert missing["data"]["code"] == "not_found"
-                assert (
-                    denied["data"]["detail"].replace(pair[0], pair[1])
-                    == (missing["data"]["detail"])
-                )
-                assert {**denied["data"], "detail": ""} == {**missing["data"], "detail": ""}
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["", ":", "request:", "requestor:", "entity:", "work:x", "request:x", "entity:ana", "flow:x",
-     "request:01arz3ndektsv4rrffq69g5fav", "entity:" + str(uuid4()).upper(), "x" * 10_000],
-)  # fmt: skip
-async def test_what_names_no_channel_is_not_found_by_anybody(party: Make, name: str) -> None:
-    async with party().socket() as socket:
-        reply = await socket.ask(type="subscribe", channel=name)
-        assert reply["data"]["code"] == "not_found"
-
-
-async def test_an_entity_is_watched_by_its_id_alone(ana: Party, admin: Party) -> None:
-    async with admin.socket() as socket:
-        for name in (ana.sub, ana.entity_id.upper(), ana.entity_id.replace("-", "")):
-            reply = await socket.ask(type="subscribe", channel=f"entity:{name}")
-            assert reply["data"]["code"] == "not_found"
-        assert (await socket.subscribe(channel(ana)))["seq"] == 0
-
-
 async def test_who_goes_away_while_catching_up_is_no_fault(asker: Party, ana: Party) -> None:
     await many(asker, ana, 1000)
     page = await ana.done("listInquiries", limit=1)
     for _ in range(5):
         async with ana.socket() as socket:
-            frame = {"type": "resume", "channel": channel(ana), "since": 0, "epoch": page["epoch"]}
+            frame = {"type": "resume", "channel": ana.channel, "since": 0, "epoch": page["epoch"]}
             await socket.send({**frame, "id": "r"})
             await socket.stream.aclose()
     # The broker has no fault in its log (see conftest), and serves on.
     async with ana.socket() as socket:
-        told = await socket.resume(channel(ana), 0, page["epoch"])
+        told = await socket.resume(ana.channel, 0, page["epoch"])
         await socket.until(lambda: len(socket.events) == told["seq"])

@@ -100,8 +100,8 @@ async def test_an_expiring_token_is_announced_and_then_closes_the_connection(
         await socket.ask(type="ping")
         with trio.fail_after(60):
             await socket.closed.wait()
-    (notice,) = socket.others
-    assert (notice["type"], notice["data"]["code"]) == ("notice", "token_expiring")
+    (notice,) = [frame for frame in socket.others if frame["type"] == "notice"]
+    assert notice["data"]["code"] == "token_expiring"
     assert notice["data"]["expiresAt"].endswith("Z")
     assert socket.close_code == 4001
 
@@ -147,9 +147,10 @@ async def test_a_draining_broker_finishes_says_so_and_closes_with_1001(brokers: 
         broker.process.send_signal(signal.SIGTERM)
         with trio.fail_after(STOP_SECONDS):
             await socket.closed.wait()
-    kinds = [frame["type"] for frame in socket.frames]
-    assert sorted(kinds) == ["ack", "notice", "response"]
-    assert [frame["data"]["code"] for frame in socket.others] == ["draining"]
+    kinds = {frame["type"] for frame in socket.frames} - {"heartbeat"}
+    assert kinds == {"ack", "notice", "response"}
+    notices = [frame for frame in socket.others if frame["type"] == "notice"]
+    assert [frame["data"]["code"] for frame in notices] == ["draining"]
     answer = next(frame for frame in socket.frames if frame["type"] == "response")
     assert answer["data"]["created"] + answer["data"]["failed"] == 200
     codes = {item["error"]["code"] for item in answer["data"]["items"] if "error" in item}
