@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxbox.domain.resume import Refused, Replay, plan_resume
@@ -36,6 +36,7 @@ def test_a_position_is_replayed_from_or_refused_with_the_reason(
 numbers = st.integers(0, 2**63 - 1) | st.integers(0, 12)
 
 
+@settings(deadline=None)
 @given(numbers, st.booleans(), numbers, numbers)
 def test_it_is_recovered_only_if_the_log_has_everything_after_the_position(
     since: int, same_epoch: bool, one: int, other: int

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pxbox.model import wire
@@ -153,6 +153,7 @@ def storable(value: object) -> bool:
     raise AssertionError(value)
 
 
+@settings(deadline=None)
 @given(values)
 @example({"a": "\0"})
 @example([UINT64 + 1])
@@ -177,6 +178,7 @@ json_like = st.lists(
 ).map(lambda parts: b"".join(bytes([part]) if isinstance(part, int) else part for part in parts))
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=60) | json_like)
 def test_any_bytes_are_read_or_refused(raw: bytes) -> None:
     try:
@@ -211,6 +213,7 @@ members = st.dictionaries(
 ).map(json.dumps)
 
 
+@settings(deadline=None)
 @given(members.map(str.encode) | json_like)
 def test_any_bytes_are_an_input_or_refused(raw: bytes) -> None:
     for operation in (wire.CreateRequest, wire.ListInquiries, wire.CreateEntity, wire.GetRequest):

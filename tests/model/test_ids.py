@@ -6,7 +6,7 @@ import time
 import uuid
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pxbox.model.ids import as_uuid, is_ulid, new_ulid, new_uuid
@@ -34,6 +34,7 @@ def test_ulids_of_one_millisecond_differ() -> None:
     assert len({new_ulid() for _ in range(10_000)}) == 10_000
 
 
+@settings(deadline=None)
 @given(st.text(CROCKFORD, min_size=26, max_size=26))
 def test_every_number_of_128_bits_is_a_ulid(text: str) -> None:
     assert is_ulid(text) == (number(text) < 2**128)
@@ -58,6 +59,7 @@ def test_what_is_no_ulid_is_told(text: str) -> None:
     assert not is_ulid(text)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=40))
 def test_any_text_is_a_uuid_in_canonical_form_or_none(text: str) -> None:
     found = as_uuid(text)

@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, TypeVar
-from uuid import UUID
 
 import asyncpg
 
@@ -163,8 +162,3 @@ def request_row(id: str, version: int, **values: object) -> Row:
         version,
         {"status": "PENDING", "state": f'{{"v":{version}}}', **first} | values,
     )
-
-
-def commit_id(number: int) -> UUID:
-    """A commit id that sorts by `number`."""
-    return UUID(int=number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
@@ -22,9 +23,10 @@ from actors.journal import (
     Row,
 )
 from pxbox.postgres.journal import PostgresJournal
+from pxbox.postgres.migrate import migrate
 from tests.postgres.conftest import OpenJournal, open_journal
 from tests.postgres.proxy import Cut, Proxy, open_proxy
-from tests.postgres.sessions import request_row
+from tests.postgres.sessions import request_row, run_asyncio
 from tests.servers import DisposableServers
 
 SHARED = "entity:shared"
@@ -83,6 +85,9 @@ POISON: dict[str, Callable[[], Commit]] = {
         uuid4(), alarms=(AlarmSet("a", _beyond_the_calendar(), "request:bad"),)
     ),
     "a NUL in a key": lambda: Commit(uuid4(), keys=(Key("address", "a\0b", {}),)),
+    "a key too large for its index": lambda: Commit(
+        uuid4(), keys=(Key("address", random.Random(1).randbytes(20_000).hex(), {}),)
+    ),
     "a NUL in an event": lambda: Commit(uuid4(), events=(Event("bad", (SHARED,), b'"\0"'),)),
     "a column that is missing": lambda: Commit(uuid4(), rows=(bad_row(schema_hash=None),)),
     "an unknown table": lambda: Commit(uuid4(), rows=(Row("nothing", "bad", 1, {}),)),
@@ -250,9 +255,6 @@ async def test_a_frozen_database_holds_nobody_up_and_comes_back(
     disposable_servers: Callable[[], DisposableServers],
 ) -> None:
     servers = await trio.to_thread.run_sync(disposable_servers)
-    from pxbox.postgres.migrate import migrate
-    from tests.postgres.sessions import run_asyncio
-
     await trio.to_thread.run_sync(run_asyncio, lambda: migrate(servers.database_url))
     async with open_journal(servers.database_url) as opened:
         told = await all_at_once(opened.journal, {"before": creation("before")})

@@ -240,6 +240,7 @@ def test_all_commands_do_what_the_table_says(shared_database_url: str) -> None:
                 max_examples=40,
                 stateful_step_count=40,
                 deadline=None,
+                report_multiple_bugs=False,
                 suppress_health_check=list(HealthCheck),
             ),
         )
