@@ -19,6 +19,7 @@ from pxbox.auth.keys import fingerprint, signing_secret
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.entity import EntityActor
+from pxbox.behaviors.housekeeping import purge_at_times
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.bridge import Bridge, open_bridge
@@ -184,6 +185,11 @@ async def _core(
         parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
         nursery.start_soon(relay.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
+        nursery.start_soon(
+            purge_at_times,
+            views.purge_keys,
+            lambda error: log.warning("purging waits", reason=str(error)),
+        )
         yield Core(parts, journal, relay, streams, system)
         await streams.aclose()
         nursery.cancel_scope.cancel()

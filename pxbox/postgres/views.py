@@ -180,12 +180,9 @@ class Views:
         taken = [DueAlarm(r["id"], r["generation"], r["due_at"], r["subject"]) for r in rows]
         return sorted(taken, key=lambda alarm: alarm.due)
 
-    async def next_alarm(self) -> float | None:
-        """Seconds until the next alarm is due, negative when it is late; None: none is set."""
-        return cast(float | None, _one(await self._reader.fetch_one("next_alarm"))["seconds"])
-
-    async def purge_keys(self) -> None:
-        await self._reader.fetch("purge_keys")
+    async def purge_keys(self, most: int) -> int:
+        """Delete up to `most` idempotency keys that no longer count; return how many (S7)."""
+        return cast(int, _one(await self._reader.fetch_one("purge_keys", most))["gone"])
 
 
 def _one(row: asyncpg.Record | None) -> asyncpg.Record:

@@ -1,0 +1,27 @@
+"""What is kept for a time only is deleted when that is over, a little at a time."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable
+
+import trio
+
+PAUSE_SECONDS = 600.0
+MOST_AT_ONCE = 2_000
+
+
+async def purge_at_times(
+    purge: Callable[[int], Awaitable[int]], on_failure: Callable[[Exception], None]
+) -> None:
+    """Call `purge(most)` every ten minutes or so until it deletes less than it may; never ends.
+
+    Every process does it, not in step with the others: what one has deleted the next one skips.
+    """
+    while True:
+        await trio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
+        try:
+            while await purge(MOST_AT_ONCE) == MOST_AT_ONCE:
+                await trio.lowlevel.checkpoint()
+        except Exception as error:
+            on_failure(error)
