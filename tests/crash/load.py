@@ -18,6 +18,8 @@ from tests.brokers import EVERYTHING, REPLY_SECONDS, Broker, Refused, Socket
 SCHEMA = {"type": "integer"}
 PAUSE_SECONDS = 0.05
 REACH_SECONDS = 15.0
+# A handshake that its broker did not live to answer is given up after this.
+SOON_SECONDS = 1.0
 
 PATHS = {
     "createRequest": "/v1/requests",
@@ -119,7 +121,7 @@ class SocketCaller:
     async def _keep_open(self, token: str, task_status: trio.TaskStatus[Socket]) -> None:
         started = False
         try:
-            async with random.choice(self._slots).broker.websocket(token) as socket:
+            async with random.choice(self._slots).broker.websocket(token, SOON_SECONDS) as socket:
                 started = True
                 task_status.started(socket)
                 await socket.closed.wait()
@@ -196,7 +198,7 @@ class Follower:
         """Watch from the first event on, and after each lost connection from the last seen."""
         while True:
             try:
-                async with self.slot.broker.websocket(self.token) as socket:
+                async with self.slot.broker.websocket(self.token, SOON_SECONDS) as socket:
                     socket.events = self.events
                     self.connections += 1
                     for channel in self.channels:

