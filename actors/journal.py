@@ -8,7 +8,7 @@ only from what the journal answers. Every implementation passes the suite in
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, Protocol
 from uuid import UUID
@@ -19,13 +19,15 @@ class Row:
     """A row as it is to be, guarded by the version that it was decided on (S2).
 
     Version 1 inserts, and the row must not exist. Any other version updates, and version - 1
-    must be the stored one; columns that `values` does not name keep what they hold.
+    must be the stored one; columns that `values` does not name keep what they hold. `expects`
+    are further columns that must hold just this, a guard of their own: `fence`.
     """
 
     table: str
     id: str
     version: int
     values: Mapping[str, object]
+    expects: Mapping[str, object] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.version < 1:
@@ -100,13 +102,37 @@ Alarm = AlarmSet | AlarmClear | AlarmFired
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A message to the actor `to` (`<kind>:<id>`), kept until a commit there receives it (S5)."""
+
+    id: UUID
+    to: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The wait `id` of `owner` gets its outcome, unless it has one already (F2).
+
+    Unguarded, and it may come before the wait itself. `wakes`: the count `wake` of the owner's
+    row rises by one, which a commit on it can expect to be what it has seen.
+    """
+
+    owner: str
+    id: str
+    outcome: Mapping[str, object]
+    wakes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Commit:
     """Everything that one transition changes, and what must hold for it.
 
     The journal's clock must be at or after `not_before` and before `not_after` (S8), both with
     a timezone. Alarms that are cleared or have fired go before others are set, so one commit
-    can fire an alarm and set it again. Raises ValueError for one that contradicts itself: a row,
-    key or alarm that is named twice.
+    can fire an alarm and set it again. `received` are messages that end with this commit,
+    guarded: each must still be there (`fence`). Raises ValueError for one that contradicts itself:
+    a row, key or alarm that is named twice.
     """
 
     id: UUID
@@ -115,6 +141,9 @@ class Commit:
     events: tuple[Event, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     links: tuple[Link | Unlink, ...] = ()
+    settlements: tuple[Settlement, ...] = ()
+    messages: tuple[Message, ...] = ()
+    received: tuple[UUID, ...] = ()
     not_before: datetime | None = None
     not_after: datetime | None = None
 
@@ -154,7 +183,9 @@ class Conflict:
 
     Of several, the first in the order key, version, time, fence. `holds` says what is so
     instead. key: `space`, `key` and the values kept with it; version: `table`, `id` and the
-    stored `version`, None if there is no such row; fence: `alarm`, its id; time: nothing more.
+    stored `version`, None if there is no such row; fence: `alarm` or `message`, its id, or the
+    `table`, `id` and `column` that held something else, and the `stored` value of it; time:
+    nothing more.
     """
 
     guard: Guard

@@ -17,6 +17,7 @@ from actors.journal import (
     Conflict,
     Event,
     Link,
+    Message,
     Row,
 )
 
@@ -42,6 +43,9 @@ class MemoryJournal:
         self._links: dict[tuple[str, str], set[str]] = {}
         self._log: dict[str, list[Event]] = {}
         self._applied: dict[UUID, Committed] = {}
+        self._outcomes: dict[str, Mapping[str, object]] = {}
+        self._wakes: dict[str, int] = {}
+        self._messages: dict[UUID, Message] = {}
         # One counter for all alarms: it also rises where an alarm was deleted in between.
         self._generation = 0
 
@@ -94,6 +98,14 @@ class MemoryJournal:
         """Return the values that are kept with a key; None if nobody holds it."""
         return self._keys.get((space, key))
 
+    def outcome(self, wait: str) -> Mapping[str, object] | None:
+        """Return the outcome that a wait has; None if it has none yet."""
+        return self._outcomes.get(wait)
+
+    def messages(self) -> list[Message]:
+        """Return the messages that nobody has received yet, oldest first."""
+        return list(self._messages.values())
+
     def _version(self, table: str, id: str) -> int | None:
         stored = self._rows.get((table, id))
         return None if stored is None else stored[0]
@@ -117,6 +129,19 @@ class MemoryJournal:
                 stored = self._alarms.get(alarm.id)
                 if stored is None or stored.generation != alarm.generation:
                     yield Conflict("fence", now, {"alarm": alarm.id})
+        for message in commit.received:
+            if message not in self._messages:
+                yield Conflict("fence", now, {"message": str(message)})
+        for row in commit.rows:
+            yield from self._unexpected(row, now)
+
+    def _unexpected(self, row: Row, now: datetime) -> Iterator[Conflict]:
+        _, values = self._rows.get((row.table, row.id), (0, {}))
+        stored = {**values, "wake": self._wakes.get(row.id, 0)}
+        for column, expected in row.expects.items():
+            if stored.get(column) != expected:
+                holds = {"table": row.table, "id": row.id, "column": column}
+                yield Conflict("fence", now, {**holds, "stored": stored.get(column)})
 
     def _append(self, events: tuple[Event, ...]) -> dict[str, tuple[int, ...]]:
         seqs: dict[str, tuple[int, ...]] = {}
@@ -145,6 +170,14 @@ class MemoryJournal:
                 members.add(link.right)
             else:
                 members.discard(link.right)
+        for settlement in commit.settlements:
+            self._outcomes.setdefault(settlement.id, dict(settlement.outcome))
+            if settlement.wakes:
+                self._wakes[settlement.owner] = self._wakes.get(settlement.owner, 0) + 1
+        for gone in commit.received:
+            del self._messages[gone]
+        for message in commit.messages:
+            self._messages[message.id] = message
 
     def _write(self, row: Row) -> None:
         _, values = self._rows.get((row.table, row.id), (0, {}))

@@ -13,17 +13,16 @@ from msgspec import Raw
 from msgspec.structs import replace as replaced
 
 from actors.journal import (
-    AlarmClear,
     AlarmFired,
-    AlarmSet,
     Commit,
     Committed,
     Conflict,
     Event,
     Journal,
-    Link,
     Row,
+    Settlement,
 )  # fmt: skip
+from pxbox.behaviors.courier import CancelMessage
 from pxbox.behaviors.durable import (
     ATTEMPTS,
     IDEMPOTENCY,
@@ -33,6 +32,8 @@ from pxbox.behaviors.durable import (
     contended,
     submit,
 )  # fmt: skip
+from pxbox.behaviors.new_request import Content, NewRequest, alarm_changes, request_row
+from pxbox.behaviors.settling import settled
 from pxbox.domain import alarms, routing
 from pxbox.domain import request as domain
 from pxbox.domain.alarms import AlarmKind
@@ -46,19 +47,11 @@ from pxbox.model.errors import (
     PxError,
     Unavailable,
 )  # fmt: skip
-from pxbox.model.request import Request
+from pxbox.model.flow import WaitOutcome
+from pxbox.model.request import OPEN, Request, Status
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(Request).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What is created with a request and never changes."""
-
-    ui_hints: Raw
-    prefill: Raw
-    meta: Raw
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,12 +136,12 @@ class RequestActor:
         self._request: Request | None = None
 
     async def receive(self, message: object) -> Done:
-        """Handle `Create`, `Act` or `Fire`.
+        """Handle `Create`, `Act`, `Fire` or `CancelMessage`.
 
         Raises PxErrors: what the domain refuses, Contended, OutcomeUnknown, Overloaded,
         Unavailable.
         """
-        assert isinstance(message, Create | Act | Fire)
+        assert isinstance(message, Create | Act | Fire | CancelMessage)
         # True once memory is known to be of after this message came in (S3).
         fresh = isinstance(message, Create)
         for _ in range(ATTEMPTS):
@@ -169,7 +162,7 @@ class RequestActor:
         assert isinstance(state, str)
         return _decode(state)
 
-    async def _turn(self, message: Create | Act | Fire, fresh: bool) -> Done:
+    async def _turn(self, message: Create | Act | Fire | CancelMessage, fresh: bool) -> Done:
         match message:
             case Create():
                 return await self._create(message)
@@ -180,30 +173,13 @@ class RequestActor:
                     return await self._refuse(message, refusal, fresh)
             case Fire():
                 return await self._fire(message)
+            case CancelMessage():
+                return await self._cancel_by_message(message)
 
     async def _create(self, message: Create) -> Done:
         now = self._around.journal.now()
         request = replaced(message.request, version=1, created_at=now, updated_at=now)
-        content = message.content
-        row = _row(
-            request,
-            requestor=request.requestor,
-            deadline_at=request.deadline_at,
-            created_at=now,
-            schema_hash=request.schema_hash,
-            ui_hints=bytes(content.ui_hints).decode(),
-            prefill=bytes(content.prefill).decode(),
-            meta=bytes(content.meta).decode(),
-        )
-        event_id, data = routing.request_event(request, "request.created", request.requestor)
-        commit = Commit(
-            id=uuid4(),
-            rows=(row,),
-            links=tuple(Link("addressee", request.id, entity) for entity in request.to),
-            events=(Event(event_id, routing.channels_of(request), data),),
-            alarms=_alarms(None, request),
-            not_after=request.deadline_at,
-        )
+        commit = NewRequest(request, message.content).joined_to(Commit(id=uuid4()))
         return await self._commit(commit, request, message)
 
     async def _act(self, message: Act, fresh: bool) -> Done:
@@ -273,6 +249,18 @@ class RequestActor:
         events = domain.overdue(request, now, holder_left=False)
         return await self._commit_overdue(request, events[0], now, message)
 
+    async def _cancel_by_message(self, message: CancelMessage) -> Done:
+        """Its flow needs it no more; an answer that won stays an answer (F6)."""
+        request = await self._settle_time()
+        commit, after = Commit(id=uuid4()), request
+        if request.status in OPEN:
+            event = domain.Cancelled(message.by, message.reason)
+            commit, after = self._transition(request, event, self._around.journal.now(), None)
+            # The flow has let go of this wait already: there is nothing to wake it for.
+            quiet = tuple(replace(one, wakes=False) for one in commit.settlements)
+            commit = replace(commit, settlements=quiet, events=commit.events[:1])
+        return await self._commit(replace(commit, received=(message.message,)), after, None)
+
     async def _signal(self, request: Request, message: Fire, now: datetime) -> Done:
         """Tell that a time has come, and change nothing else."""
         attention = message.kind is AlarmKind.ATTENTION
@@ -281,7 +269,7 @@ class RequestActor:
         event_id, data = routing.request_event(after, type, None, now - message.due)
         commit = Commit(
             id=uuid4(),
-            rows=(_row(after),),
+            rows=(request_row(after),),
             events=(Event(event_id, _channels(after, request), data),),
             alarms=(AlarmFired(message.alarm_id, message.generation),),
         )
@@ -296,16 +284,17 @@ class RequestActor:
         fired: Fire | None = None,
     ) -> tuple[Commit, Request]:
         after = replaced(domain.evolve(request, event, now), version=request.version + 1)
-        rows = [_row(after)]
+        rows = [request_row(after)]
         if isinstance(event, domain.Answered):
             assert answer is not None
             rows.append(_response_row(after, event, answer))
+        settlements, news = _settling(after, event)
         type, actor = routing.event_type(event)
         not_before, not_after = _guarding_times(request, event)
         # A claim's alarm may find the deadline passed too, after an outage.
         late_by = None if fired is None else now - (not_before or fired.due)
         event_id, data = routing.request_event(after, type, actor, late_by)
-        changes = _alarms(request, after)
+        changes = alarm_changes(request, after)
         if fired is not None:
             changes = (
                 *(change for change in changes if change.id != fired.alarm_id),
@@ -314,8 +303,9 @@ class RequestActor:
         return Commit(
             id=uuid4(),
             rows=tuple(rows),
-            events=(Event(event_id, _channels(after, request), data),),
+            events=(Event(event_id, _channels(after, request), data), *news),
             alarms=changes,
+            settlements=settlements,
             not_before=not_before,
             not_after=not_after,
         ), after
@@ -342,7 +332,7 @@ class RequestActor:
         if conflict.guard == "key" and once is not None and "bodyHash" in conflict.holds:
             return Done(None, once.replay(conflict.holds))
         if conflict.guard == "fence":
-            # Another process fired this alarm.
+            # Another process fired this alarm, or received this message.
             return Done(None)
         if isinstance(message, Create) and conflict.guard == "time":
             raise InvalidTime("the deadline has passed already")
@@ -366,11 +356,6 @@ class RequestActor:
         return replace(command, last=not others)
 
 
-def _row(request: Request, **created: object) -> Row:
-    values = {"status": request.status.value, "state": _encode(request).decode(), **created}
-    return Row("request", request.id, request.version, values)
-
-
 def _response_row(request: Request, event: domain.Answered, answer: GivenAnswer) -> Row:
     values = {
         "request_id": request.id,
@@ -382,25 +367,30 @@ def _response_row(request: Request, event: domain.Answered, answer: GivenAnswer)
     return Row("response", event.response_id, 1, values)
 
 
+_OUTCOMES = {
+    Status.ANSWERED: WaitOutcome.ANSWERED,
+    Status.DECLINED: WaitOutcome.DECLINED,
+    Status.CANCELLED: WaitOutcome.CANCELLED,
+    Status.EXPIRED: WaitOutcome.EXPIRED,
+}
+
+
+def _settling(
+    after: Request, event: domain.Event
+) -> tuple[tuple[Settlement, ...], tuple[Event, ...]]:
+    """The end of a flow's request settles the flow's wait of that id (F2)."""
+    if after.flow is None or after.status in OPEN:
+        return (), ()
+    reason = after.reason if isinstance(event, domain.Declined | domain.Cancelled) else None
+    data = _encode({"by": after.closed_by, "reason": reason, "responseId": after.response_id})
+    settlement, news = settled(after.flow, after.id, _OUTCOMES[after.status], data)
+    return (settlement,), news
+
+
 def _channels(after: Request, before: Request) -> tuple[str, ...]:
     """Who claims, or held the claim until now, hears of it too."""
     holders = [request.claim.by for request in (after, before) if request.claim is not None]
     return routing.channels_of(after, *holders)
-
-
-def _alarms(
-    before: Request | None, after: Request
-) -> tuple[AlarmSet | AlarmClear | AlarmFired, ...]:
-    return tuple(
-        AlarmClear(alarm_id(after.id, kind))
-        if due is None
-        else AlarmSet(alarm_id(after.id, kind), due, f"request:{after.id}")
-        for kind, due in alarms.changes(before, after).items()
-    )
-
-
-def alarm_id(request_id: str, kind: AlarmKind) -> str:
-    return f"request:{request_id}:{kind}"
 
 
 def _guarding_times(

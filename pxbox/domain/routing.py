@@ -61,14 +61,26 @@ def requestor_channel(sub: str) -> str:
     return f"requestor:{sub}"
 
 
+def flow_channel(flow_id: str) -> str:
+    return f"flow:{flow_id}"
+
+
+def work_channel(kind: str) -> str:
+    """The internal channel on which workers of this kind hear that a flow is to be run (F4)."""
+    return f"work:{kind}"
+
+
 def channels_of(request: Request, *others: str | None) -> tuple[str, ...]:
-    """The channels that hear of `request`: its own, its asker's, each addressee's as addressed.
+    """The channels that hear of `request`: its own, its asker's, each addressee's as addressed,
+    its flow's.
 
     `others` are entities that hear of it too, such as who claims; each channel comes once.
     """
     names = [request_channel(request.id), requestor_channel(request.requestor)]
     names += [entity_channel(entity) for entity in request.to]
     names += [entity_channel(entity) for entity in others if entity is not None]
+    if request.flow is not None:
+        names.append(flow_channel(request.flow.id))
     return tuple(dict.fromkeys(names))
 
 

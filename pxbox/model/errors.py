@@ -129,6 +129,18 @@ class ClaimRequired(PxError):
     code = "claim_required"
 
 
+class StaleCheckpoint(PxError):
+    """The flow has gone on: at another revision, or in another worker's hands (F4)."""
+
+    code = "stale_checkpoint"
+
+
+class FlowParked(PxError):
+    """Nobody runs the flow until an operator retries or cancels it (F5)."""
+
+    code = "flow_parked"
+
+
 class AddressTaken(PxError):
     """Another entity has this handle or alias."""
 

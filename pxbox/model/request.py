@@ -7,6 +7,8 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from pxbox.model.flow import FlowRef
+
 
 class Status(StrEnum):
     PENDING = "PENDING"
@@ -33,7 +35,8 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     `version` counts its commits from 1. `to` holds the ids of the entities as addressed (groups
     and roles unexpanded), `declined` those of the candidates who declined. `lapsed` is the
     claimant whose lease ended while nobody else has claimed since. `closed_by` is an entity for
-    an answer or a decline, a client (`sub`) for a cancellation, None for an expiry.
+    an answer or a decline, a client (`sub`) for a cancellation, None for an expiry. `flow` is the
+    flow that the request belongs to: its end settles the wait that has the request's own id.
     """
 
     id: str
@@ -57,3 +60,4 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     reason: str | None = None
     response_id: str | None = None
     answer_hash: str | None = None
+    flow: FlowRef | None = None

@@ -10,7 +10,8 @@ import msgspec
 import trio
 from msgspec import UNSET, Raw
 
-from pxbox.behaviors.request import Act, Content, Create, Done, GivenAnswer
+from pxbox.behaviors.new_request import Content
+from pxbox.behaviors.request import Act, Create, Done, GivenAnswer
 from pxbox.domain import access, routing
 from pxbox.domain import request as domain
 from pxbox.domain.access import Caller

@@ -1,0 +1,328 @@
+"""The actor of one flow: decides, commits, then remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+from uuid import uuid4
+
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace as replaced
+
+from actors.journal import AlarmClear, AlarmFired, Commit, Committed, Conflict, Journal
+from pxbox.behaviors.courier import CancelMessage
+from pxbox.behaviors.durable import (
+    ATTEMPTS,
+    IDEMPOTENCY,
+    KeyHolders,
+    Once,
+    Stale,
+    contended,
+    submit,
+)  # fmt: skip
+from pxbox.behaviors.flow_commits import (
+    ended,
+    flow_row,
+    new_flow_row,
+    saving,
+    take_signals,
+    told,
+    wait_alarm,
+)  # fmt: skip
+from pxbox.behaviors.flow_messages import (
+    CreateFlow,
+    FireWait,
+    FlowDone,
+    FlowMessage,
+    OpenWait,
+    ResumeFlow,
+    Save,
+    SendSignal,
+    Steer,
+)  # fmt: skip
+from pxbox.behaviors.settling import settled, woken
+from pxbox.domain import flow as domain
+from pxbox.model.errors import (
+    NotFound,
+    PxError,
+    StaleCheckpoint,
+)
+from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, WaitKind, WaitOutcome
+
+_encode = msgspec.json.encode
+_decode = msgspec.json.Decoder(Flow).decode
+
+
+class FlowReads(KeyHolders, Protocol):
+    """Reads what a flow's row does not hold."""
+
+    async def open_waits(self, flow_id: str) -> Sequence[OpenWait]: ...
+
+    async def cursor(self, flow_id: str) -> Raw: ...
+
+
+@dataclass(frozen=True, slots=True)
+class FlowSurroundings:
+    """What a flow's actor works with. `reply(flow)` is kept under an idempotency key."""
+
+    journal: Journal
+    reads: FlowReads
+    reply: Callable[[Flow], bytes]
+
+
+class FlowActor:
+    """One flow. Its memory is a copy of its row; whatever casts doubt on it drops it."""
+
+    def __init__(self, id: str, around: FlowSurroundings) -> None:
+        self._id = id
+        self._around = around
+        self._flow: Flow | None = None
+
+    async def receive(self, message: object) -> FlowDone:
+        """Handle a `FlowMessage`.
+
+        Raises PxErrors: what the domain refuses, StaleCheckpoint, Contended, OutcomeUnknown,
+        Overloaded, Unavailable.
+        """
+        assert isinstance(message, FlowMessage)
+        fresh = isinstance(message, CreateFlow)
+        for _ in range(ATTEMPTS):
+            if self._flow is None and not isinstance(message, CreateFlow):
+                self._flow = await self._load()
+                fresh = True
+            try:
+                return await self._turn(message, fresh)
+            except Stale:
+                self._flow = None
+        raise contended()
+
+    async def _load(self) -> Flow:
+        row = await self._around.journal.load("flow", self._id)
+        if row is None:
+            raise NotFound("no such flow")
+        state = row["state"]
+        assert isinstance(state, str)
+        return _decode(state)
+
+    async def _turn(self, message: FlowMessage, fresh: bool) -> FlowDone:
+        match message:
+            case CreateFlow():
+                return await self._create(message)
+            case FireWait():
+                return await self._fire(message)
+            case CancelMessage():
+                return await self._cancel_by_message(message)
+        try:
+            return await self._act(message)
+        except PxError as refusal:
+            return await self._refuse(message, refusal, fresh)
+
+    async def _refuse(self, message: FlowMessage, refusal: PxError, fresh: bool) -> FlowDone:
+        """Refuse on what is so now (S3); a key that has an outcome gets that instead (S7)."""
+        if isinstance(refusal, OutcomeUnknown | Overloaded | Unavailable):
+            raise refusal
+        if self._flow is not None and not fresh:
+            await self._confirm(self._flow)
+        once = message.once if isinstance(message, Steer | SendSignal | ResumeFlow) else None
+        held = None if once is None else await self._around.reads.key_holder(IDEMPOTENCY, once.key)
+        if once is None or held is None or self._flow is None:
+            raise refusal
+        return FlowDone(self._flow, once.replay(held))
+
+    async def _create(self, message: CreateFlow) -> FlowDone:
+        now = self._around.journal.now()
+        flow = replaced(message.flow, version=1, created_at=now, updated_at=now)
+        news = () if flow.external else woken(flow.ref, f"{flow.id}.1")
+        commit = Commit(
+            id=uuid4(),
+            rows=(new_flow_row(flow, message.input, message.cursor),),
+            events=(told(flow, "flow.created", flow.requestor), *news),
+        )
+        return await self._commit(commit, flow, message.once)
+
+    async def _act(self, message: Save | Steer | SendSignal | ResumeFlow) -> FlowDone:
+        match message:
+            case Save():
+                return await self._save(message)
+            case Steer(command, once):
+                return await self._steer(command, once)
+            case SendSignal():
+                return await self._signal(message)
+            case ResumeFlow():
+                return await self._resume(message)
+
+    async def _save(self, message: Save, behind: bool = False) -> FlowDone:
+        flow, now = self._held(), self._around.journal.now()
+        transition = domain.decide(flow, message.command, now)
+        if transition is None:
+            # Its reply was lost on the way: the outcomes since are read anew.
+            await self._confirm(flow)
+            return FlowDone(flow, behind=True)
+        after = replaced(transition.after, version=flow.version + 1)
+        after, taken = take_signals(after, message.waits)
+        waits = message.command.status in (FlowStatus.WAITING_INPUT, FlowStatus.SUSPENDED)
+        if taken and waits:
+            after, behind = replaced(after, status=FlowStatus.RUNNING), True
+        suspends = waits and not behind and after.parked is None
+        commit = saving(flow, after, message, suspends)
+        if transition.type is not None:
+            commit = replace(commit, events=(*commit.events, told(after, transition.type, None)))
+        commit = replace(commit, settlements=(*commit.settlements, *taken))
+        return await self._commit_save(commit, after, message, behind)
+
+    async def _commit_save(
+        self, commit: Commit, after: Flow, message: Save, behind: bool
+    ) -> FlowDone:
+        """What came meanwhile keeps the flow from waiting, and from nothing else (F2)."""
+        before, self._flow = self._held(), None
+        result = await submit(self._around.journal, commit)
+        if isinstance(result, Committed):
+            self._flow = after
+            return FlowDone(after, behind=behind)
+        column = result.holds.get("column")
+        if result.guard == "fence" and column == "wake":
+            self._flow = before
+            status = FlowStatus.RUNNING
+            again = replace(message, command=replace(message.command, status=status), wake=None)
+            return await self._save(again, behind=True)
+        if result.guard == "fence":
+            raise StaleCheckpoint("the flow was given to another worker; drop it")
+        raise Stale
+
+    async def _steer(self, command: domain.Cancel | domain.Retry, once: Once | None) -> FlowDone:
+        flow, now = self._held(), self._around.journal.now()
+        transition = domain.decide(flow, command, now)
+        if transition is None:
+            await self._confirm(flow)
+            return FlowDone(flow)
+        after = replaced(transition.after, version=flow.version + 1)
+        assert transition.type is not None
+        by = command.by if isinstance(command, domain.Cancel) else None
+        commit = Commit(
+            id=uuid4(),
+            rows=(flow_row(after, runnable="now" if transition.runnable else "clear"),),
+            events=(
+                told(after, transition.type, by),
+                *(woken(after.ref, f"{after.id}.{after.version}") if transition.runnable else ()),
+            ),
+        )
+        if isinstance(command, domain.Cancel):
+            commit = ended(commit, after, await self._around.reads.open_waits(self._id))
+        return await self._commit(commit, after, once)
+
+    async def _signal(self, message: SendSignal) -> FlowDone:
+        flow, now = self._held(), self._around.journal.now()
+        waiting = await self._awaiting(message.name)
+        command = domain.Give(message.name, message.data, taken=waiting is not None)
+        transition = domain.decide(flow, command, now)
+        assert transition is not None, "a signal is never a repeat of another"
+        after = replaced(transition.after, version=flow.version + 1)
+        commit = Commit(id=uuid4(), rows=(flow_row(after),))
+        if waiting is not None:
+            settlement, news = settled(
+                after.ref, waiting.id, WaitOutcome.RECEIVED, bytes(message.data)
+            )
+            commit = replace(
+                commit,
+                settlements=(settlement,),
+                events=news,
+                alarms=(AlarmClear(wait_alarm(self._id, waiting.id)),),
+            )
+        return await self._commit(commit, after, message.once)
+
+    async def _awaiting(self, name: str) -> OpenWait | None:
+        """The oldest open wait for this signal: it changes only with the flow's version."""
+        waits = await self._around.reads.open_waits(self._id)
+        return next(
+            (wait for wait in waits if wait.kind is WaitKind.SIGNAL and wait.name == name), None
+        )
+
+    async def _resume(self, message: ResumeFlow) -> FlowDone:
+        flow, now = self._held(), self._around.journal.now()
+        if flow.status not in OPEN_FLOW:
+            domain.decide(flow, domain.Give(message.event, message.data, taken=True), now)
+        cursor = msgspec.json.decode(await self._around.reads.cursor(self._id))
+        kept = dict(cursor) if isinstance(cursor, dict) else {}
+        last = {"event": message.event, "data": msgspec.json.decode(message.data)}
+        if kept.get("lastEvent") == last and flow.status is FlowStatus.RUNNING:
+            await self._confirm(flow)
+            return FlowDone(flow)
+        after = replaced(flow, version=flow.version + 1, status=FlowStatus.RUNNING, updated_at=now)
+        row = flow_row(after, cursor=_encode({**kept, "lastEvent": told}).decode())
+        events = (told(after, "flow.updated", message.by),)
+        return await self._commit(
+            Commit(id=uuid4(), rows=(row,), events=events), after, message.once
+        )
+
+    async def _fire(self, message: FireWait) -> FlowDone:
+        """A timer fires; the wait for a signal expires, if none has come."""
+        flow = self._held()
+        gone = AlarmFired(message.alarm_id, message.generation)
+        waits = await self._around.reads.open_waits(self._id)
+        wait = next((wait for wait in waits if wait.id == message.wait), None)
+        if wait is None or flow.status not in OPEN_FLOW:
+            return await self._commit(Commit(id=uuid4(), alarms=(gone,)), flow, None)
+        outcome = WaitOutcome.FIRED if wait.kind is WaitKind.TIMER else WaitOutcome.EXPIRED
+        after = replaced(flow, version=flow.version + 1)
+        settlement, news = settled(after.ref, wait.id, outcome)
+        # Guarded by the version: a signal that takes this wait is not lost to its expiry.
+        commit = Commit(
+            id=uuid4(),
+            rows=(flow_row(after),),
+            alarms=(gone,),
+            settlements=(settlement,),
+            events=news,
+        )
+        return await self._commit(commit, after, None)
+
+    async def _cancel_by_message(self, message: CancelMessage) -> FlowDone:
+        flow, now = self._held(), self._around.journal.now()
+        received = (message.message,)
+        command = domain.Cancel(message.by, message.reason)
+        try:
+            transition = domain.decide(flow, command, now)
+        except PxError:
+            transition = None
+        if transition is None:
+            return await self._commit(Commit(id=uuid4(), received=received), flow, None)
+        after = replaced(transition.after, version=flow.version + 1)
+        commit = Commit(
+            id=uuid4(),
+            rows=(flow_row(after, runnable="now" if transition.runnable else "clear"),),
+            events=(
+                told(after, "flow.cancelled", message.by),
+                *(woken(after.ref, f"{after.id}.{after.version}") if transition.runnable else ()),
+            ),
+            received=received,
+        )
+        commit = ended(commit, after, await self._around.reads.open_waits(self._id))
+        return await self._commit(commit, after, None)
+
+    async def _commit(self, commit: Commit, after: Flow, once: Once | None) -> FlowDone:
+        """Make it durable, then remember. Raises Stale where it must be decided again."""
+        if once is not None:
+            commit = replace(commit, keys=(once.reservation(self._around.reply(after)),))
+        self._flow = None
+        result = await submit(self._around.journal, commit)
+        if isinstance(result, Committed):
+            self._flow = after
+            return FlowDone(after)
+        return self._lost(result, after, once)
+
+    def _lost(self, conflict: Conflict, after: Flow, once: Once | None) -> FlowDone:
+        if conflict.guard == "key" and once is not None and "bodyHash" in conflict.holds:
+            return FlowDone(after, once.replay(conflict.holds))
+        if conflict.guard == "fence":
+            # Another process fired this alarm, or received this message.
+            return FlowDone(after)
+        raise Stale
+
+    async def _confirm(self, flow: Flow) -> None:
+        if not await self._around.journal.confirm("flow", self._id, flow.version):
+            raise Stale
+
+    def _held(self) -> Flow:
+        assert self._flow is not None, "receive() loads it first"
+        return self._flow
