@@ -46,8 +46,11 @@ from pxbox.behaviors.settling import settled, woken
 from pxbox.domain import flow as domain
 from pxbox.model.errors import (
     NotFound,
+    OutcomeUnknown,
+    Overloaded,
     PxError,
     StaleCheckpoint,
+    Unavailable,
 )
 from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, WaitKind, WaitOutcome
 

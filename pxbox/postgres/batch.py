@@ -1,7 +1,7 @@
 """A batch of commits as the arguments of `px_commit`, and its answer as outcomes.
 
-What a commit may write is fixed here: rows of `request`, `entity` and `response`, keys, links of
-`addressee` and `member`, alarms, events. To write to one more table: a type and a parameter in
+What a commit may write is fixed here: rows of `request`, `entity`, `response`, `flow` and what
+hangs on it, keys, links of `addressee` and `member`, alarms, settlements, messages, events. To write to one more table: a type and a parameter in
 `migrations/0002_commit.sql`, its name in `RELATIONS`, and whatever makes its tuples, in the order
 of the type's attributes, in `_ROWS` or in `Batch._add`.
 """
@@ -28,7 +28,8 @@ from actors.journal import (
 )  # fmt: skip
 
 RELATIONS = (
-    "request", "entity", "response", "key", "link", "alarm", "fired", "event",
+    "request", "entity", "response", "key", "link", "alarm", "fired", "flow", "flow_step",
+    "flow_wait", "settlement", "message", "received", "event",
 )  # fmt: skip
 """The parameters of `px_commit` that are arrays of rows, each of the type `px_<name>`, in order."""
 
@@ -75,6 +76,15 @@ class Batch:
                     rows["alarm"].append((ordinal, id, None, None))
                 case AlarmFired(id, generation):
                     rows["fired"].append((ordinal, id, generation))
+        for one in commit.settlements:
+            value = one.outcome
+            rows["settlement"].append(
+                (ordinal, one.owner, one.id, value["outcome"], value["data"], one.wakes)
+            )
+        for message in commit.messages:
+            rows["message"].append((ordinal, message.id, message.to, message.body.decode()))
+        for received in commit.received:
+            rows["received"].append((ordinal, received))
         for event in commit.events:
             data = event.data.decode()
             rows["event"] += [(ordinal, channel, event.id, data) for channel in event.channels]
@@ -147,8 +157,34 @@ def _response(ordinal: int, row: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def _flow(ordinal: int, row: Row) -> tuple[object, ...]:
+    value, expected = row.values.get, row.expects.get
+    return (
+        ordinal, row.id, row.version, value("status"), value("parked"), value("state"),
+        value("runnable"), value("seen"), expected("session"), expected("fence"), expected("wake"),
+        value("kind"), value("kind_version"), value("owner"), value("requestor"),
+        value("created_at"), value("input"), value("cursor"), value("result"),
+    )  # fmt: skip
+
+
+def _step(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values
+    return ordinal, value["flow_id"], value["n"], value["key"], value["digest"], value["result"]
+
+
+def _wait(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values
+    return (
+        ordinal, row.id, value["flow_id"], value["key"], value["kind"], value["name"],
+        value["digest"], value["due_at"],
+    )  # fmt: skip
+
+
 _ROWS: dict[str, Callable[[int, Row], tuple[object, ...]]] = {
     "request": _request,
     "entity": _entity,
     "response": _response,
+    "flow": _flow,
+    "flow_step": _step,
+    "flow_wait": _wait,
 }

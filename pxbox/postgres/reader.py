@@ -19,7 +19,7 @@ RowKey = tuple[str, str]
 READERS = 3
 QUEUE_BOUND = 10_000
 MOST_ROWS = 500
-TABLES = ("request", "entity")
+TABLES = ("request", "entity", "flow")
 
 
 class Reader:

@@ -8,7 +8,8 @@
 --
 -- The phases are separate statements on purpose: in read committed each of them sees what the
 -- locks of the one before it have let through.
--- Lock order, the same in every batch of every process: keys, requests, entities, alarms, channels.
+-- Lock order, the same in every batch of every process: keys, requests, flows, entities, alarms,
+-- messages, channels.
 create type px_request as (
     ord int, id text, version bigint, status text, requestor text, deadline timestamptz,
     created timestamptz, state text, schema text, hints text, prefill text, meta text
@@ -22,12 +23,29 @@ create type px_link as (ord int, name text, "left" text, "right" text, present b
 -- Without `due` it is cleared.
 create type px_alarm as (ord int, id text, due timestamptz, subject text);
 create type px_fired as (ord int, id text, generation bigint);
+-- `runnable` is `now`, `clear`, or null to leave it; `session`, `fence` and `wake` are expected.
+create type px_flow as (
+    ord int, id text, version bigint, status text, parked boolean, state text, runnable text,
+    seen bigint, session text, fence bigint, wake bigint, kind text, kind_version int, owner text,
+    requestor text, created timestamptz, input text, cursor text, result text
+);
+create type px_step as (ord int, flow text, n int, key text, digest text, result text);
+create type px_wait as (
+    ord int, id text, flow text, key text, kind text, name text, digest text, due timestamptz
+);
+create type px_settlement as (
+    ord int, flow text, wait text, outcome text, data text, wakes boolean
+);
+create type px_message as (ord int, id uuid, recipient text, body text);
+create type px_received as (ord int, id uuid);
 create type px_event as (ord int, channel text, id text, data text);
 
 create function px_commit(
     commit_ids uuid[], not_before timestamptz[], not_after timestamptz[],
     requests px_request[], entities px_entity[], responses px_response[], keys px_key[],
-    links px_link[], alarms px_alarm[], fired px_fired[], events px_event[],
+    links px_link[], alarms px_alarm[], fired px_fired[], flows px_flow[], steps px_step[],
+    waits px_wait[], settlements px_settlement[], messages px_message[], received px_received[],
+    events px_event[],
     relayed bigint[],
     out now timestamptz, out batch bigint, out seqs bigint[],
     out lost int[], out lost_guard text[], out lost_holds text[]
@@ -66,6 +84,12 @@ begin
     -- (b) Lock every row that may be written, in one order.
     perform 1 from request r
       where r.id = any(array(select i.id from unnest(requests) as i)) order by r.id for update;
+    if cardinality(flows) + cardinality(settlements) > 0 then
+        perform 1 from flow f where f.id = any(array(
+                select i.id from unnest(flows) as i union all
+                select i.flow from unnest(settlements) as i))
+          order by f.id for update;
+    end if;
     if cardinality(entities) > 0 then
         perform 1 from entity e
           where e.id = any(array(select i.id from unnest(entities) as i)) order by e.id for update;
@@ -74,6 +98,11 @@ begin
         perform 1 from alarm a where a.id = any(array(
                 select i.id from unnest(alarms) as i union all select f.id from unnest(fired) as f))
           order by a.id for update;
+    end if;
+    if cardinality(received) > 0 then
+        perform 1 from message m
+          where m.id = any(array(select i.id from unnest(received) as i))
+          order by m.id for update;
     end if;
     now := clock_timestamp();
 
@@ -98,6 +127,16 @@ begin
           left join entity e on e.id = i.id
          where coalesce(e.version, 0) <> i.version - 1;
     end if;
+    if cardinality(flows) > 0 then
+        select bad_version || coalesce(array_agg(i.ord) filter (where f.commit_id is distinct from
+                                                       commit_ids[i.ord]), '{}'),
+               landed || coalesce(array_agg(i.ord) filter (where f.commit_id =
+                                                       commit_ids[i.ord]), '{}')
+          into bad_version, landed
+          from unnest(flows) as i
+          left join flow f on f.id = i.id
+         where coalesce(f.version, 0) <> i.version - 1;
+    end if;
     select coalesce(array_agg(t.ord::int), '{}') into bad_time
       from unnest(not_before, not_after) with ordinality as t (not_before, not_after, ord)
      where now < t.not_before or now >= t.not_after;
@@ -106,6 +145,18 @@ begin
           from unnest(fired) as f
          where not exists (select from alarm a
                             where a.id = f.id and a.generation = f.generation);
+    end if;
+    if cardinality(received) > 0 then
+        select bad_fence || coalesce(array_agg(i.ord), '{}') into bad_fence
+          from unnest(received) as i
+         where not exists (select from message m where m.id = i.id);
+    end if;
+    if cardinality(flows) > 0 then
+        select bad_fence || coalesce(array_agg(i.ord), '{}') into bad_fence
+          from unnest(flows) as i
+          join flow f on f.id = i.id
+         where f.session is distinct from coalesce(i.session, f.session)
+            or f.fence <> coalesce(i.fence, f.fence) or f.wake <> coalesce(i.wake, f.wake);
     end if;
     dead := bad_key || bad_version || bad_time || bad_fence || landed;
 
@@ -168,6 +219,69 @@ begin
          using unnest(links) as i
          where i.name = 'member' and not i.present and i.ord <> all(dead)
            and m.group_id = i.left and m.entity_id = i.right;
+    end if;
+    if cardinality(flows) > 0 then
+        insert into flow as f (id, version, commit_id, status, parked, state, runnable_at, kind,
+                               kind_version, owner, requestor, created_at, input, cursor, result)
+        select i.id, i.version, commit_ids[i.ord], i.status, i.parked, i.state::json,
+               case i.runnable when 'now' then now end, i.kind, i.kind_version, i.owner,
+               i.requestor, i.created, i.input::json, i.cursor::json, i.result::json
+          from unnest(flows) as i
+         where i.version = 1 and i.ord <> all(dead);
+        update flow f
+           set version = i.version, commit_id = commit_ids[i.ord], status = i.status,
+               parked = i.parked, state = i.state::json,
+               runnable_at = case i.runnable when 'now' then now when 'clear' then null
+                                             else f.runnable_at end,
+               seen = coalesce(i.seen, f.seen), cursor = coalesce(i.cursor::json, f.cursor),
+               result = coalesce(i.result::json, f.result)
+          from unnest(flows) as i
+         where f.id = i.id and i.version > 1 and i.ord <> all(dead);
+    end if;
+    if cardinality(steps) > 0 then
+        insert into flow_step (flow_id, n, key, digest, result, at)
+        select i.flow, i.n, i.key, i.digest, i.result::json, now
+          from unnest(steps) as i
+         where i.ord <> all(dead)
+        on conflict do nothing;
+    end if;
+    if cardinality(waits) > 0 then
+        -- Its outcome may have come before it (F2).
+        insert into flow_wait as w (id, flow_id, key, kind, name, digest, due_at, opened_at)
+        select i.id, i.flow, i.key, i.kind, i.name, i.digest, i.due, now
+          from unnest(waits) as i
+         where i.ord <> all(dead)
+        on conflict (id) do update
+           set key = excluded.key, kind = excluded.kind, name = excluded.name,
+               digest = excluded.digest, due_at = excluded.due_at, opened_at = excluded.opened_at
+         where w.flow_id = excluded.flow_id;
+    end if;
+    if cardinality(settlements) > 0 then
+        -- After the flows: one that is just being suspended in this batch is awake again.
+        update flow f
+           set wake = f.wake + i.n,
+               runnable_at = case when f.kind_version is null then null else now end
+          from (select s.flow, count(*) as n from unnest(settlements) as s
+                 where s.wakes and s.ord <> all(dead) group by s.flow) i
+         where f.id = i.flow and f.status in ('RUNNING', 'WAITING_INPUT', 'SUSPENDED');
+        insert into flow_wait as w (id, flow_id, key, kind, outcome, data, settled_at, wake)
+        select i.wait, i.flow, i.wait, 'ask', i.outcome, i.data::json, now, f.wake
+          from unnest(settlements) as i join flow f on f.id = i.flow
+         where i.ord <> all(dead)
+        on conflict (id) do update
+           set outcome = excluded.outcome, data = excluded.data, settled_at = excluded.settled_at,
+               wake = excluded.wake
+         where w.outcome is null and w.flow_id = excluded.flow_id;
+    end if;
+    if cardinality(messages) > 0 then
+        insert into message (id, recipient, body)
+        select i.id, i.recipient, i.body::json from unnest(messages) as i
+         where i.ord <> all(dead)
+        on conflict do nothing;
+    end if;
+    if cardinality(received) > 0 then
+        delete from message m using unnest(received) as i
+         where m.id = i.id and i.ord <> all(dead);
     end if;
     if cardinality(alarms) > 0 then
         delete from alarm a using unnest(alarms) as i
@@ -245,6 +359,10 @@ begin
                       from unnest(requests) as i
                       left join request r on r.id = i.id
                     union all
+                    select i.ord, 'flow', i.id, i.version, f.version
+                      from unnest(flows) as i
+                      left join flow f on f.id = i.id
+                    union all
                     select i.ord, 'entity', i.id, i.version, e.version
                       from unnest(entities) as i
                       left join entity e on e.id = i.id) v
@@ -260,6 +378,24 @@ begin
                and f.ord <> all(bad_key || bad_version || bad_time || landed)
                and not exists (select from alarm a
                                 where a.id = f.id and a.generation = f.generation)
+            union all
+            select distinct on (m.ord) m.ord, 'fence', json_build_object('message', m.id)::text
+              from unnest(received) as m
+             where m.ord = any(bad_fence)
+               and m.ord <> all(bad_key || bad_version || bad_time || landed)
+               and not exists (select from message x where x.id = m.id)
+            union all
+            -- The wake count last: it alone may fail, and is no reason to drop the flow (F2).
+            select i.ord, 'fence', json_build_object(
+                       'table', 'flow', 'id', i.id,
+                       'column', case when f.session is distinct from coalesce(i.session, f.session)
+                                      then 'session'
+                                      when f.fence <> coalesce(i.fence, f.fence) then 'fence'
+                                      else 'wake' end)::text
+              from unnest(flows) as i join flow f on f.id = i.id
+             where i.ord = any(bad_fence)
+               and i.ord <> all(bad_key || bad_version || bad_time || landed)
+               and (i.session is not null or i.fence is not null or i.wake is not null)
           ) x;
     end if;
 end $$;
