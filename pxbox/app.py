@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import math
+import random
 import resource
 import signal
 import socket
@@ -18,7 +19,10 @@ from pxbox.auth import authenticator
 from pxbox.auth.keys import fingerprint, signing_secret
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
+from pxbox.behaviors.courier import read_message
 from pxbox.behaviors.entity import EntityActor
+from pxbox.behaviors.flow import FlowActor, FlowSurroundings
+from pxbox.behaviors.flow_messages import FireWait
 from pxbox.behaviors.housekeeping import purge_at_times
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
@@ -30,6 +34,7 @@ from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log
 from pxbox.ports import LogUnavailable
+from pxbox.postgres.flow_views import FlowViews, TakenMessage
 from pxbox.postgres.installation import install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
@@ -39,9 +44,11 @@ from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
+from pxbox.service import workers
 from pxbox.service.channels import Channels
 from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
+from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.requests import reply_to_keep
 from pxbox.service.schemas import Schemas
 from pxbox.settings import OperatorError, Settings
@@ -56,6 +63,7 @@ OnListening = Callable[[int, str], None]
 
 # Channel actors live as long as somebody watches, and end by themselves (A5).
 _CHANNEL_LIMITS = Limits(mailbox=10_000, max_resident=1_000_000, idle_seconds=math.inf)
+_WORKERS_SECONDS = 2.0
 _REQUEST_LIMITS = Limits(mailbox=128, max_resident=4_096, idle_seconds=30.0)
 
 
@@ -182,9 +190,16 @@ async def _core(
             refusals,
             prompt=True,
         )
-        parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
+        flow_views = FlowViews(reader, views)
+        around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
+        system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
+        parts = Parts(
+            system, journal, views, log_of_events, directory, schemas, channels, flow_views, epoch
+        )
         nursery.start_soon(relay.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
+        nursery.start_soon(_courier(system, flow_views, log).run)
+        nursery.start_soon(_end_workers, parts, log)
         nursery.start_soon(
             purge_at_times,
             views.purge_keys,
@@ -195,18 +210,44 @@ async def _core(
         nursery.cancel_scope.cancel()
 
 
-def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock:
+def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock[DueAlarm]:
     async def fire(alarm: DueAlarm) -> None:
         kind, _, id = alarm.subject.partition(":")
-        message = Fire(
-            alarm.id, alarm.generation, AlarmKind(alarm.id.rpartition(":")[2]), alarm.due
-        )
+        last = alarm.id.rpartition(":")[2]
+        message: object = FireWait(alarm.id, alarm.generation, last)
+        if kind == "request":
+            message = Fire(alarm.id, alarm.generation, AlarmKind(last), alarm.due)
         await system.ask(Address(kind, id), message, ASK_SECONDS)
 
     def failed(error: Exception) -> None:
         log.warning("alarms wait", reason=str(error))
 
     return AlarmClock(views.take_alarms, fire, failed)
+
+
+def _courier(system: System, flows: FlowViews, log: Log) -> AlarmClock[TakenMessage]:
+    async def deliver(message: TakenMessage) -> None:
+        kind, _, id = message.recipient.partition(":")
+        told = read_message(message.id, message.body)
+        await system.ask(Address(kind, id), told, ASK_SECONDS)
+
+    def failed(error: Exception) -> None:
+        log.warning("messages wait", reason=str(error))
+
+    return AlarmClock(flows.take_messages, deliver, failed)
+
+
+async def _end_workers(parts: Parts, log: Log) -> None:
+    """Give the flows of workers that went silent to others (F4)."""
+    while True:
+        await trio.sleep(_WORKERS_SECONDS * random.uniform(0.6, 1.4))
+        try:
+            ended = await workers.end_expired(parts)
+        except PxError as error:
+            log.warning("workers wait", reason=str(error))
+        else:
+            if ended:
+                log.info("flows of lost workers", flows=ended)
 
 
 async def _serve_transports(

@@ -1,10 +1,13 @@
-"""The alarm clock: takes due alarms and has their subjects fire them (S10)."""
+"""The alarm clock: takes due alarms and has their subjects fire them (S10).
+
+Messages between actors are taken and delivered alike (S5).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import trio
 
@@ -26,7 +29,10 @@ class DueAlarm(Protocol):
     def subject(self) -> str: ...
 
 
-class AlarmClock:
+Due = TypeVar("Due")
+
+
+class AlarmClock(Generic[Due]):
     """`take(most, invisible)` gives due alarms, oldest first; `fire(alarm)` fires one.
 
     Both may raise; `on_failure` is told, and what was taken is tried again later.
@@ -34,8 +40,8 @@ class AlarmClock:
 
     def __init__(
         self,
-        take: Callable[[int, timedelta], Awaitable[Sequence[DueAlarm]]],
-        fire: Callable[[DueAlarm], Awaitable[None]],
+        take: Callable[[int, timedelta], Awaitable[Sequence[Due]]],
+        fire: Callable[[Due], Awaitable[None]],
         on_failure: Callable[[Exception], None],
     ) -> None:
         self._take = take
@@ -64,14 +70,14 @@ class AlarmClock:
             await self._fired.wait()
         return MOST_AT_ONCE - self._firing
 
-    async def _take_due(self, most: int) -> Sequence[DueAlarm]:
+    async def _take_due(self, most: int) -> Sequence[Due]:
         try:
             return await self._take(most, INVISIBLE)
         except Exception as error:
             self._on_failure(error)
             return ()
 
-    async def _fire_one(self, alarm: DueAlarm) -> None:
+    async def _fire_one(self, alarm: Due) -> None:
         try:
             await self._fire(alarm)
         except Exception as error:

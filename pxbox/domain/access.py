@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pxbox.domain.request import Responder
 from pxbox.model.entity import Entity
 from pxbox.model.errors import Forbidden
-from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
+from pxbox.model.flow import Flow
+from pxbox.model.principal import ADMIN, FLOW, OPERATE, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.model.request import Request
 
 
@@ -72,7 +73,21 @@ def may_act_for(caller: Caller, entity_id: str) -> bool:
     return caller.has(ADMIN) or (caller.has(RESPOND) and entity_id in caller.addresses)
 
 
+def may_see_flow(caller: Caller, flow: Flow) -> bool:
+    return caller.has(ADMIN) or may_steer(caller, flow) or caller.has(f"worker:{flow.kind}")
+
+
+def may_steer(caller: Caller, flow: Flow) -> bool:
+    """Its creator and its owner may, or an operator."""
+    owns = flow.owner is not None and flow.owner in caller.addresses
+    return caller.has(FLOW) and (owns or flow.requestor == caller.sub or caller.has(OPERATE))
+
+
 def _asked(caller: Caller, request: Request) -> bool:
+    """The client that made it, or whoever owns the flow that did."""
+    owner = request.flow.owner if request.flow is not None else None
+    if owner in caller.addresses and caller.has(FLOW):
+        return True
     return caller.has(REQUEST) and request.requestor == caller.sub
 
 

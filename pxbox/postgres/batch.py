@@ -1,9 +1,10 @@
 """A batch of commits as the arguments of `px_commit`, and its answer as outcomes.
 
 What a commit may write is fixed here: rows of `request`, `entity`, `response`, `flow` and what
-hangs on it, keys, links of `addressee` and `member`, alarms, settlements, messages, events. To write to one more table: a type and a parameter in
-`migrations/0002_commit.sql`, its name in `RELATIONS`, and whatever makes its tuples, in the order
-of the type's attributes, in `_ROWS` or in `Batch._add`.
+hangs on it, keys, links of `addressee` and `member`, alarms, settlements, messages, events. To
+write to one more table: a type and a parameter in `migrations/0002_commit.sql`, its name in
+`RELATIONS`, and whatever makes its tuples, in the order of the type's attributes, in `_ROWS` or in
+`Batch._add`.
 """
 
 from __future__ import annotations

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 import msgspec
 import trio
 
-from pxbox.model import wire
+from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotAnswered
 from pxbox.model.principal import Principal
 from pxbox.rest.call import RestCall, RestReply, http_date, read_input, read_query, reply_json
-from pxbox.service import operations, requests
+from pxbox.service import flows, operations, requests
 from pxbox.service.core import Outcome, Parts
 
 
@@ -29,7 +29,8 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """`version` is there where a reply can be polled for; `location` where one creates."""
+    """`version` is there where a reply can be polled for, and `channel` then tells of news of the
+    thing with this id; `location` is there where one creates."""
 
     method: str
     path: str
@@ -37,6 +38,7 @@ class Route:
     status: int = 200
     version: Callable[[msgspec.Struct], Version] | None = None
     location: str | None = None
+    channel: Callable[[str], str] = requests.channel
 
 
 def _request_version(reply: msgspec.Struct) -> Version:
@@ -52,6 +54,11 @@ def _response_version(reply: msgspec.Struct) -> Version:
 def _events_version(reply: msgspec.Struct) -> Version:
     assert isinstance(reply, wire.EventPage)
     return Version(f'"{reply.epoch}-{reply.head}"')
+
+
+def _flow_version(reply: msgspec.Struct) -> Version:
+    assert isinstance(reply, flow_wire.FlowDetail)
+    return Version(f'"r{reply.revision}-{reply.wake}-{reply.status}"', http_date(reply.updated_at))
 
 
 ROUTES = (
@@ -73,6 +80,16 @@ ROUTES = (
     Route("DELETE", "/v1/entities/{id}/members/{member}", "removeMember"),
     Route("GET", "/v1/entities/{id}/queue", "listQueue"),
     Route("GET", "/v1/inquiries", "listInquiries"),
+    Route("POST", "/v1/flows", "createFlow", 201, location="/v1/flows/"),
+    Route("GET", "/v1/flows", "listFlows"),
+    Route("GET", "/v1/flows/{id}", "getFlow", version=_flow_version, channel=flows.channel),
+    Route("POST", "/v1/flows/{id}/resume", "resumeFlow"),
+    Route("POST", "/v1/flows/{id}/signal", "signalFlow"),
+    Route("POST", "/v1/flows/{id}/cancel", "cancelFlow"),
+    Route("POST", "/v1/flows/{id}/retry", "retryFlow"),
+    Route("POST", "/v1/flows/{id}/checkpoint", "checkpointFlow"),
+    Route("GET", "/v1/flows/{id}/timeline", "getFlowTimeline"),
+    Route("GET", "/v1/flows/{id}/history", "getFlowHistory"),
 )
 
 # Named in the contract, not built yet: answered by 501.
@@ -83,13 +100,6 @@ PLANNED = (
     ("POST", "/v1/inquiries/{id}/wake"),
     ("POST", "/v1/inquiries/{id}/restore"),
     ("DELETE", "/v1/inquiries/{id}"),
-    ("POST", "/v1/flows"),
-    ("GET", "/v1/flows"),
-    ("GET", "/v1/flows/{id}"),
-    ("POST", "/v1/flows/{id}/resume"),
-    ("POST", "/v1/flows/{id}/cancel"),
-    ("POST", "/v1/flows/{id}/checkpoint"),
-    ("POST", "/v1/flows/{id}/signal"),
     ("POST", "/v1/files/sign"),
     ("POST", "/v1/ws/ticket"),
 )
@@ -106,7 +116,7 @@ async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall
 
         if route.version is None:
             return reply_json(200, (await read()).reply)
-        return await _poll(parts, route.version, call, read)
+        return await _poll(parts, route, call, read)
     input = read_input(call, operation.input)
     key = call.headers.get("idempotency-key")
     outcome = await operations.perform(parts, principal, operation, input, key)
@@ -127,17 +137,19 @@ class _Named(msgspec.Struct):
 
 async def _poll(
     parts: Parts,
-    version: Callable[[msgspec.Struct], Version],
+    route: Route,
     call: RestCall,
     read: Callable[[], Awaitable[Outcome]],
 ) -> RestReply:
     """Reply with what is so now; or, where the caller has that and would wait, with what comes
     next."""
+    version = route.version
+    assert version is not None
     headers = {"cache-control": "private, no-cache"}
     found = await _look(read)
     if call.wait_seconds and not _is_news(found, version, call):
         headers["preference-applied"] = f"wait={call.wait_seconds:.0f}"
-        found = await _await_news(parts, version, call, read) or await _look(read)
+        found = await _await_news(parts, route, call, read) or await _look(read)
     if isinstance(found, NotAnswered):
         raise found
     is_now = version(found)
@@ -160,11 +172,12 @@ async def _look(read: Callable[[], Awaitable[Outcome]]) -> msgspec.Struct | NotA
 
 async def _await_news(
     parts: Parts,
-    version: Callable[[msgspec.Struct], Version],
+    route: Route,
     call: RestCall,
     read: Callable[[], Awaitable[Outcome]],
 ) -> msgspec.Struct | None:
-    channel = requests.channel(call.path["id"])
+    version, channel = route.version, route.channel(call.path["id"])
+    assert version is not None
     with trio.move_on_after(call.wait_seconds):
         while not parts.channels.draining:
             async with parts.channels.news(channel) as came:

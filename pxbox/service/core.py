@@ -23,6 +23,7 @@ from pxbox.behaviors.durable import IDEMPOTENCY, Once
 from pxbox.domain.access import Caller
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
 from pxbox.model.wire import Input, Reply
+from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.views import Views
 from pxbox.service.channels import Channels
@@ -45,6 +46,7 @@ class Parts:
     directory: Directory
     schemas: Schemas
     channels: Channels
+    flows: FlowViews
     epoch: str
 
 

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pxbox.domain.access import require_scope
-from pxbox.model import wire
+from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotSupported, UnknownOperation
-from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
-from pxbox.service import entities, inquiries, requests, validate
+from pxbox.model.principal import ADMIN, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
+from pxbox.service import entities, flows, inquiries, requests, validate, workers
 from pxbox.service.core import Call, Outcome, Parts
 
 Run = Callable[[Parts, Call], Awaitable[Outcome]]
@@ -52,15 +52,28 @@ _TABLE = (
     Operation("getEntity", wire.GetEntity, (), entities.read),
     Operation("addMember", wire.Member, (ADMIN,), entities.add_member),
     Operation("removeMember", wire.Member, (ADMIN,), entities.remove_member),
+    Operation("createFlow", flow_wire.CreateFlow, (FLOW,), flows.create),
+    Operation("getFlow", flow_wire.GetFlow, (), flows.read),
+    Operation("listFlows", flow_wire.ListFlows, (FLOW, ADMIN), flows.list_flows),
+    Operation("resumeFlow", flow_wire.ResumeFlow, (FLOW,), flows.resume),
+    Operation("signalFlow", flow_wire.SignalFlow, (FLOW,), flows.signal),
+    Operation("cancelFlow", flow_wire.CancelFlow, (FLOW,), flows.cancel),
+    Operation("retryFlow", flow_wire.RetryFlow, (FLOW,), flows.retry),
+    Operation("getFlowTimeline", flow_wire.GetFlowTimeline, (), flows.timeline),
+    Operation("getFlowHistory", flow_wire.GetFlowHistory, (), flows.history),
+    Operation("checkpointFlow", flow_wire.CheckpointFlow, (), flows.checkpoint),
+    Operation("openSession", flow_wire.OpenSession, (), workers.open_session),
+    Operation("renewSession", flow_wire.RenewSession, (), workers.renew_session),
+    Operation("closeSession", flow_wire.CloseSession, (), workers.close_session),
+    Operation("leaseFlows", flow_wire.LeaseFlows, (), workers.lease),
+    Operation("handBack", flow_wire.HandBack, (), workers.hand_back),
 )
 
 OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _TABLE}
 
 # Named in the contract, not built yet.
 PLANNED = frozenset({
-    "markRead", "markUnread", "snooze", "wake", "restoreInquiry", "deleteInquiry", "createFlow",
-    "getFlow", "listFlows", "resumeFlow", "cancelFlow", "checkpointFlow", "signalFlow",
-    "openSession", "renewSession", "closeSession", "leaseFlows", "handBack", "signFile",
+    "markRead", "markUnread", "snooze", "wake", "restoreInquiry", "deleteInquiry", "signFile",
 })  # fmt: skip
 
 

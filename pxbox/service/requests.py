@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import trio
 from msgspec import UNSET, Raw
 
-from pxbox.behaviors.new_request import Content
+from pxbox.behaviors.new_request import Content, NewRequest
 from pxbox.behaviors.request import Act, Create, Done, GivenAnswer
 from pxbox.domain import access, routing
 from pxbox.domain import request as domain
@@ -27,6 +27,7 @@ from pxbox.model.errors import (
     PxError,
     UnknownAddressee,
 )  # fmt: skip
+from pxbox.model.flow import FlowRef
 from pxbox.model.ids import as_uuid, is_ulid, new_ulid
 from pxbox.model.request import OPEN, Request, Status
 from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once, replayed
@@ -66,9 +67,35 @@ async def create(parts: Parts, call: Call) -> Outcome:
     return _outcome(done, created)
 
 
+@dataclass(frozen=True, slots=True)
+class AskedBy:
+    """Who asks: a client, and the flow that the request belongs to."""
+
+    requestor: str
+    flow: FlowRef | None = None
+
+
 async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request_id: str) -> Create:
+    flow = None
+    if input.flow_id is not None:
+        flow = await _flow_to_ask_for(parts, call.caller, input.flow_id)
+    made = await creation(parts, input, request_id, AskedBy(call.caller.sub, flow))
+    return Create(made.request, made.content, once(call, "createRequest", ""))
+
+
+async def _flow_to_ask_for(parts: Parts, caller: Caller, flow_id: str) -> FlowRef:
+    flow = await parts.flows.flow(flow_id) if is_ulid(flow_id) else None
+    if flow is None or not access.may_steer(caller, flow):
+        raise NotFound("no such flow")
+    return flow.ref
+
+
+async def creation(
+    parts: Parts, input: wire.CreateRequest, request_id: str, asked_by: AskedBy
+) -> NewRequest:
+    """The request that `input` asks for, at version 1. Raises PxErrors."""
     refuse_unsupported(
-        input, "flow_id", "files_policy", "subject_key", "why", "context", "escalate",
+        input, "files_policy", "subject_key", "why", "context", "escalate",
         "no_self_answer", "default_answer", "quorum",
     )  # fmt: skip
     if input.schema_kind != "jsonschema":
@@ -78,20 +105,21 @@ async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request
     schema = await parts.schemas.admit(bytes(input.schema))
     request = Request(
         id=request_id,
-        requestor=call.caller.sub,
+        requestor=asked_by.requestor,
         to=await _addressees(parts, input),
         schema_hash=schema.hash,
         claim_ttl=timedelta(seconds=input.claim_ttl),
         created_at=now,
         updated_at=now,
+        version=1,
         title=schema.title,
         claim_required=input.claim_required,
         deadline_at=_in_utc(deadline),
         attention_at=_in_utc(input.attention_at),
+        flow=asked_by.flow,
     )
     meta = Raw(msgspec.json.encode(input.meta or {}))
-    content = Content(input.ui_hints, input.prefill, meta)
-    return Create(request, content, once(call, "createRequest", ""))
+    return NewRequest(request, Content(input.ui_hints, input.prefill, meta))
 
 
 def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:

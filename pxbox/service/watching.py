@@ -31,6 +31,11 @@ async def require_may_watch(parts: Parts, principal: Principal, channel: str) ->
             allowed = access.may_act_for(caller, name) and (
                 await parts.directory.lookup(name) is not None
             )
+        case "flow" if is_ulid(name):
+            flow = await parts.flows.flow(name)
+            allowed = flow is not None and access.may_see_flow(caller, flow)
+        case "work" if name:
+            allowed = caller.has(f"worker:{name}")
         case _:
             allowed = False
     if not allowed:

@@ -1,0 +1,240 @@
+"""What is so of flows and their workers, read from Postgres; and who has which flow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import msgspec
+from msgspec import Raw
+from msgspec.structs import replace
+
+from pxbox.behaviors.flow_messages import OpenWait
+from pxbox.model.flow import Flow, FlowStatus, WaitKind, WaitOutcome
+from pxbox.model.flow_wire import LeasedFlow, StepView, TimelineItem, WaitView
+from pxbox.postgres.reader import Reader
+from pxbox.postgres.views import Views
+
+_decode = msgspec.json.Decoder(Flow).decode
+NULL = Raw(b"null")
+MOST_STEPS = 500
+
+
+@dataclass(frozen=True, slots=True)
+class FlowContent:
+    flow: Flow
+    input: Raw
+    cursor: Raw
+    result: Raw
+    wake: int
+
+
+@dataclass(frozen=True, slots=True)
+class FlowFilter:
+    """What a list admits; None admits all. `mine`: of these owners or by this client."""
+
+    mine: tuple[Sequence[str], str] | None
+    kind: str | None
+    status: str | None
+    parked: bool | None
+    owner: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Runnable:
+    """A flow that somebody gave up; `to_run`: another worker is to run it now."""
+
+    id: str
+    kind: str
+    to_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TakenMessage:
+    id: UUID
+    recipient: str
+    body: bytes
+    attempts: int
+
+
+class FlowViews:
+    """Every method raises Unavailable while the database cannot be reached."""
+
+    def __init__(self, reader: Reader, views: Views) -> None:
+        self._reader = reader
+        self._views = views
+
+    async def key_holder(self, space: str, key: str) -> Mapping[str, object] | None:
+        return await self._views.key_holder(space, key)
+
+    async def flow(self, id: str) -> Flow | None:
+        row = await self._reader.row("flow", id)
+        return None if row is None else _decode(row["state"])
+
+    async def content(self, id: str) -> FlowContent | None:
+        row = await self._reader.fetch_one("flow_detail", id)
+        if row is None:
+            return None
+        return FlowContent(
+            _shown(_decode(row["state"]), row["wake"], row["seen"]),
+            _raw(row["input"]), _raw(row["cursor"]), _raw(row["result"]), row["wake"],
+        )  # fmt: skip
+
+    async def cursor(self, flow_id: str) -> Raw:
+        row = await self._reader.fetch_one("flow_cursor", flow_id)
+        return NULL if row is None else _raw(row["cursor"])
+
+    async def open_waits(self, flow_id: str) -> list[OpenWait]:
+        rows = await self._reader.fetch("flow_open_waits", flow_id)
+        return [OpenWait(row["id"], WaitKind(row["kind"]), row["name"]) for row in rows]
+
+    async def waiting(self, flow_id: str) -> list[WaitView]:
+        return [_wait(row) for row in await self._reader.fetch("flow_waiting", flow_id)]
+
+    async def waits(self, since: Mapping[str, int]) -> dict[str, list[WaitView]]:
+        """By flow, the waits settled after the count of wakes given for it; -1: all of it."""
+        rows = await self._reader.fetch("flow_waits", list(since), list(since.values()))
+        found: dict[str, list[WaitView]] = {}
+        for row in rows:
+            found.setdefault(row["flow_id"], []).append(_wait(row))
+        return found
+
+    async def steps(self, flow_id: str, after: int) -> tuple[list[StepView], bool]:
+        """The steps after this one, and whether there are more."""
+        rows = await self._reader.fetch("flow_steps", flow_id, after, MOST_STEPS + 1)
+        steps = [
+            StepView(
+                n=row["n"], key=row["key"], digest=row["digest"], result=_raw(row["result"]),
+                at=row["at"],
+            )
+            for row in rows[:MOST_STEPS]
+        ]  # fmt: skip
+        return steps, len(rows) > MOST_STEPS
+
+    async def listed(self, where: FlowFilter, before: str | None, limit: int) -> list[Flow]:
+        owners, sub = where.mine or (None, None)
+        rows = await self._reader.fetch(
+            "list_flows", None if owners is None else list(owners), sub, where.kind, where.status,
+            where.parked, where.owner, before, limit,
+        )  # fmt: skip
+        return [_shown(_decode(row["state"]), row["wake"], row["seen"]) for row in rows]
+
+    async def timeline(self, flow_id: str, after: int, limit: int) -> list[TimelineItem]:
+        rows = await self._reader.fetch("flow_timeline", flow_id, after, limit)
+        return [TimelineItem(**dict(row)) for row in rows]
+
+    async def open_session(self, id: str, sub: str, kinds: bytes, lasts: timedelta) -> datetime:
+        row = await self._reader.fetch_one("open_session", id, sub, kinds.decode(), lasts, None)
+        assert row is not None
+        expires_at: datetime = row["expires_at"]
+        return expires_at
+
+    async def renew_session(self, id: str, sub: str, lasts: timedelta) -> datetime | None:
+        """When it ends now; None: it has ended."""
+        row = await self._reader.fetch_one("renew_session", id, sub, lasts, None)
+        return None if row is None else row["expires_at"]
+
+    async def session_kinds(self, id: str, sub: str) -> bytes | None:
+        row = await self._reader.fetch_one("session_kinds", id, sub)
+        return None if row is None else row["kinds"].encode()
+
+    async def end_sessions(self, id: str | None) -> list[Runnable]:
+        """End this session, and those that have expired."""
+        return [_runnable(row) for row in await self._reader.fetch("end_sessions", id, None)]
+
+    async def hand_back(self, session: str, flows: Sequence[str]) -> list[Runnable]:
+        return [
+            _runnable(row) for row in await self._reader.fetch("hand_back", session, list(flows))
+        ]
+
+    async def lease(
+        self, session: str, sub: str, kinds: Mapping[str, int], limit: int
+    ) -> list[LeasedFlow]:
+        """Give flows to a live session, with the outcomes that each lacks."""
+        rows = await self._reader.fetch(
+            "lease_flows", session, sub, list(kinds), list(kinds.values()), limit
+        )
+        since = {
+            row["id"]: row["seen"] if row["resident"] else -1
+            for row in rows
+            if row["wake"] > 0 and row["resident"]
+        }
+        waits = await self.waits(since) if since else {}
+        return [_leased(row, waits.get(row["id"], [])) for row in rows]
+
+    async def reclaim(self, session: str, held: Sequence[str]) -> None:
+        """Have what this session holds without knowing of it given to it again."""
+        await self._reader.fetch("reclaim_flows", session, list(held))
+
+    async def held(self, session: str, flows: Sequence[str]) -> dict[str, int]:
+        rows = await self._reader.fetch("held_flows", session, list(flows))
+        return {row["id"]: row["wake"] for row in rows}
+
+    async def take_messages(self, most: int, invisible: timedelta) -> list[TakenMessage]:
+        rows = await self._reader.fetch("take_messages", most, invisible)
+        return [
+            TakenMessage(row["id"], row["recipient"], row["body"].encode(), row["attempts"])
+            for row in rows
+        ]
+
+    async def parked_messages(self) -> int:
+        row = await self._reader.fetch_one("parked_messages")
+        assert row is not None
+        n: int = row["n"]
+        return n
+
+
+def _shown(flow: Flow, wake: int, seen: int) -> Flow:
+    """A flow that an outcome has woken runs, though nobody has written that yet (F2)."""
+    waits = flow.status in (FlowStatus.WAITING_INPUT, FlowStatus.SUSPENDED)
+    return replace(flow, status=FlowStatus.RUNNING) if waits and wake > seen else flow
+
+
+def _leased(row: asyncpg.Record, outcomes: list[WaitView]) -> LeasedFlow:
+    flow = _decode(row["state"])
+    assert flow.kind_version is not None, "workers run no external flows"
+    return LeasedFlow(
+        flow_id=flow.id,
+        kind=flow.kind,
+        version=flow.kind_version,
+        status=flow.status,
+        fence=row["fence"],
+        wake=row["wake"],
+        revision=flow.revision,
+        steps=flow.steps,
+        compensations=flow.compensations,
+        resident=row["resident"],
+        input=_raw(row["input"]),
+        cursor=_raw(row["cursor"]),
+        outcomes=outcomes,
+    )
+
+
+def _wait(row: asyncpg.Record) -> WaitView:
+    outcome = row["outcome"]
+    return WaitView(
+        id=row["id"],
+        key=row["key"],
+        kind=WaitKind(row["kind"]),
+        name=row["name"],
+        digest=row["digest"],
+        due_at=row["due_at"],
+        opened_at=row["opened_at"],
+        outcome=None if outcome is None else WaitOutcome(outcome),
+        settled_at=row["settled_at"],
+        wake=row["wake"],
+        detail=_raw(row["detail"]),
+        payload=_raw(row["payload"]),
+    )
+
+
+def _runnable(row: asyncpg.Record) -> Runnable:
+    return Runnable(row["id"], row["kind"], row["runnable"])
+
+
+def _raw(text: Any) -> Raw:
+    return NULL if text is None else Raw(text.encode())

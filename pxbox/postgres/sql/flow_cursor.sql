@@ -1,0 +1,1 @@
+select cursor from flow where id = $1

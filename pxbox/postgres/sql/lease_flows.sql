@@ -1,0 +1,22 @@
+-- Give flows that are to be run to a live session, those waiting longest first; a flow that is with
+-- another live session is left to that. The fence rises only when it changes hands (F4).
+with mine as (
+    select id from worker_session
+     where id = $1 and sub = $2 and expires_at > clock_timestamp()
+), picked as (
+    select f.id, f.session as had, f.seen
+      from flow f
+      join unnest($3::text[], $4::int[]) as k (kind, version) on k.kind = f.kind
+     cross join mine
+     where f.runnable_at is not null and not f.parked and f.kind_version <= k.version
+       and (f.session is null or f.session = $1
+            or not exists (select from worker_session s
+                            where s.id = f.session and s.expires_at > clock_timestamp()))
+     order by f.runnable_at limit $5 for update of f skip locked
+)
+update flow f
+   set session = $1, runnable_at = null,
+       fence = f.fence + case when p.had is distinct from $1 then 1 else 0 end
+  from picked p where f.id = p.id
+returning f.id, f.state, f.status, f.wake, f.fence, f.input, f.cursor, p.seen,
+          p.had is not distinct from $1 as resident

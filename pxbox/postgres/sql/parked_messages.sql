@@ -1,0 +1,1 @@
+select count(*) as n from message where attempts >= 10

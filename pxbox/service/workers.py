@@ -1,0 +1,124 @@
+"""Workers: their sessions, and the flows that each has in hand (F4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import uuid4
+
+import msgspec
+
+from actors.journal import Commit, Event
+from pxbox.behaviors.durable import submit
+from pxbox.behaviors.settling import woken
+from pxbox.domain.access import Caller
+from pxbox.model import flow_wire as wire
+from pxbox.model.errors import Forbidden, InvalidRequest, StaleCheckpoint
+from pxbox.model.flow import FlowRef
+from pxbox.model.ids import new_ulid
+from pxbox.postgres.flow_views import Runnable
+from pxbox.service.core import Call, Outcome, Parts
+
+SESSION = timedelta(seconds=30)
+
+_decode_kinds = msgspec.json.Decoder(dict[str, int]).decode
+
+
+async def open_session(parts: Parts, call: Call) -> Outcome:
+    """A worker comes; replies `WorkerSession`. It is to renew every ten seconds."""
+    input = call.input
+    assert isinstance(input, wire.OpenSession)
+    kinds = {one.kind: one.version for one in input.kinds}
+    if len(kinds) < len(input.kinds):
+        raise InvalidRequest("a kind is named once, with the highest version that is run")
+    for kind in kinds:
+        _require_worker(call.caller, kind)
+    id = new_ulid()
+    encoded = msgspec.json.encode(kinds)
+    expires_at = await parts.flows.open_session(id, call.caller.sub, encoded, SESSION)
+    return Outcome(wire.WorkerSession(id=id, session_id=id, expires_at=expires_at))
+
+
+async def renew_session(parts: Parts, call: Call) -> Outcome:
+    """Replies `WorkerSession`. Raises StaleCheckpoint where it has ended."""
+    id = _session(call)
+    expires_at = await parts.flows.renew_session(id, call.caller.sub, SESSION)
+    if expires_at is None:
+        raise _ended()
+    return Outcome(wire.WorkerSession(id=id, session_id=id, expires_at=expires_at))
+
+
+async def close_session(parts: Parts, call: Call) -> Outcome:
+    """End it; its flows go to others. Replies `HandedBack`."""
+    id = _session(call)
+    await _kinds(parts, call)
+    gone = await parts.flows.end_sessions(id)
+    await tell_workers(parts, gone)
+    return Outcome(wire.HandedBack(flow_ids=[flow.id for flow in gone]))
+
+
+async def hand_back(parts: Parts, call: Call) -> Outcome:
+    """Give up some flows; replies `HandedBack`."""
+    input = call.input
+    assert isinstance(input, wire.HandBack)
+    await _kinds(parts, call)
+    gone = await parts.flows.hand_back(input.id, input.flow_ids)
+    await tell_workers(parts, gone)
+    return Outcome(wire.HandedBack(flow_ids=[flow.id for flow in gone]))
+
+
+async def lease(parts: Parts, call: Call) -> Outcome:
+    """Take flows to run; replies `FlowsLeased`."""
+    input = call.input
+    assert isinstance(input, wire.LeaseFlows)
+    kinds = await _kinds(parts, call)
+    lost: list[str] = []
+    if input.held is not None:
+        held = await parts.flows.held(input.id, list(input.held))
+        lost = [id for id in input.held if id not in held]
+        await parts.flows.reclaim(input.id, list(held))
+    flows = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
+    more = len(flows) == input.limit
+    return Outcome(wire.FlowsLeased(flows=flows, lost=lost, more=more))
+
+
+async def end_expired(parts: Parts) -> int:
+    """Give the flows of workers that are gone to others; return how many those are."""
+    gone = await parts.flows.end_sessions(None)
+    await tell_workers(parts, gone)
+    return len(gone)
+
+
+async def tell_workers(parts: Parts, flows: Sequence[Runnable]) -> None:
+    """Workers of their kinds hear that these are to be run."""
+    events: list[Event] = []
+    for flow in flows:
+        if flow.to_run:
+            events += woken(FlowRef(flow.id, flow.kind, None), f"{flow.id}.{uuid4()}")
+    if events:
+        await submit(parts.journal, Commit(id=uuid4(), events=tuple(events)))
+
+
+async def _kinds(parts: Parts, call: Call) -> dict[str, int]:
+    """What the session runs, by kind. Raises StaleCheckpoint where it has ended or is another's."""
+    kinds = await parts.flows.session_kinds(_session(call), call.caller.sub)
+    if kinds is None:
+        raise _ended()
+    found = _decode_kinds(kinds)
+    for kind in found:
+        _require_worker(call.caller, kind)
+    return found
+
+
+def _session(call: Call) -> str:
+    assert isinstance(call.input, wire.SessionId)
+    return call.input.id
+
+
+def _ended() -> StaleCheckpoint:
+    return StaleCheckpoint("this session has ended; open another, and run nothing of what it had")
+
+
+def _require_worker(caller: Caller, kind: str) -> None:
+    if not caller.has(f"worker:{kind}"):
+        raise Forbidden(f"this needs the scope worker:{kind}", scopes=[f"worker:{kind}"])
