@@ -5,7 +5,7 @@ from __future__ import annotations
 from pxbox.auth.headers import CallerHeaders
 from pxbox.auth.tokens import name_or_refuse
 from pxbox.model.errors import Unauthenticated
-from pxbox.model.principal import SCOPES, Principal
+from pxbox.model.principal import EVERY_WORKER, SCOPES, Principal
 from pxbox.settings import is_loopback
 
 TOKEN_ID = "dev"  # noqa: S105 (what the log shows in place of a token's fingerprint)
@@ -28,7 +28,7 @@ def dev_principal(headers: CallerHeaders, peer: str) -> Principal:
     return Principal(
         sub=name_or_refuse(client if client is not None else entity, "X-Client-ID"),
         entity=None if entity is None else name_or_refuse(entity, "X-Entity-ID"),
-        scopes=SCOPES,
+        scopes=SCOPES | {EVERY_WORKER},
         expires_at=None,
         token_id=TOKEN_ID,
     )

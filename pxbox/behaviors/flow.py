@@ -253,7 +253,7 @@ class FlowActor:
             await self._confirm(flow)
             return FlowDone(flow)
         after = replaced(flow, version=flow.version + 1, status=FlowStatus.RUNNING, updated_at=now)
-        row = flow_row(after, cursor=_encode({**kept, "lastEvent": told}).decode())
+        row = flow_row(after, cursor=_encode({**kept, "lastEvent": last}).decode())
         events = (told(after, "flow.updated", message.by),)
         return await self._commit(
             Commit(id=uuid4(), rows=(row,), events=events), after, message.once

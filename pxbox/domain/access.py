@@ -8,7 +8,16 @@ from pxbox.domain.request import Responder
 from pxbox.model.entity import Entity
 from pxbox.model.errors import Forbidden
 from pxbox.model.flow import Flow
-from pxbox.model.principal import ADMIN, FLOW, OPERATE, OVERRIDE, REQUEST, RESPOND, Principal
+from pxbox.model.principal import (
+    ADMIN,
+    EVERY_WORKER,
+    FLOW,
+    OPERATE,
+    OVERRIDE,
+    REQUEST,
+    RESPOND,
+    Principal,
+)
 from pxbox.model.request import Request
 
 
@@ -74,7 +83,12 @@ def may_act_for(caller: Caller, entity_id: str) -> bool:
 
 
 def may_see_flow(caller: Caller, flow: Flow) -> bool:
-    return caller.has(ADMIN) or may_steer(caller, flow) or caller.has(f"worker:{flow.kind}")
+    return caller.has(ADMIN) or may_steer(caller, flow) or may_work(caller, flow.kind)
+
+
+def may_work(caller: Caller, kind: str) -> bool:
+    """Lease and checkpoint flows of this kind."""
+    return caller.has(f"worker:{kind}") or caller.has(EVERY_WORKER)
 
 
 def may_steer(caller: Caller, flow: Flow) -> bool:

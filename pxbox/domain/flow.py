@@ -179,7 +179,8 @@ def _cancel(flow: Flow, by: str, reason: str | None, now: datetime) -> Transitio
         flow, status=FlowStatus.CANCELLED, parked=None, error=reason, closed_at=now, closed_by=by,
         updated_at=now, signals=(),
     )  # fmt: skip
-    return Transition(after, "flow.cancelled", runnable=flow.compensations > 0)
+    # Also where there is nothing to undo: whoever has it in hand is to let it go.
+    return Transition(after, "flow.cancelled", runnable=not flow.external)
 
 
 def _retry(flow: Flow, now: datetime) -> Transition:

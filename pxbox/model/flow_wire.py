@@ -6,7 +6,7 @@ The contract in `schemas/` is the authority; the tests hold these types to its e
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, UnsetType, field
 
@@ -126,14 +126,7 @@ class CheckpointFlow(FlowId):
     """
 
     revision: Count
-    status: Literal[
-        FlowStatus.RUNNING,
-        FlowStatus.WAITING_INPUT,
-        FlowStatus.SUSPENDED,
-        FlowStatus.COMPLETED,
-        FlowStatus.CANCELLED,
-        FlowStatus.FAILED,
-    ]
+    status: FlowStatus
     session_id: str | None = None
     fence: Count | None = None
     wake: Count | None = None

@@ -12,11 +12,12 @@ ADMIN = "admin"
 OVERRIDE = "override"
 AUDIT = "audit"
 OPERATE = "operate"
+EVERY_WORKER = "worker:*"
 
 SCOPES = frozenset({REQUEST, RESPOND, FLOW, ADMIN, OVERRIDE, AUDIT, OPERATE})
 """Every scope that opens something by itself. A token may carry others: they are kept (such as
 `worker:<kind>`, whose kinds are the flow authors' own), and open nothing that is not asked for by
-that very name."""
+that very name, or by `worker:*` for every kind."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -242,7 +242,7 @@ async def _checkpointed(
 def _may_checkpoint(caller: Caller, flow: Flow) -> bool:
     if flow.external:
         return access.may_steer(caller, flow)
-    return caller.has(f"worker:{flow.kind}")
+    return access.may_work(caller, flow.kind)
 
 
 def _lease(flow: Flow, input: wire.CheckpointFlow) -> Lease | None:
@@ -260,7 +260,7 @@ def _command(input: wire.CheckpointFlow) -> domain.Checkpoint:
     return domain.Checkpoint(
         revision=input.revision,
         digest=hashlib.sha256(msgspec.json.encode(input)).hexdigest(),
-        status=FlowStatus(input.status),
+        status=input.status,
         steps=len(input.steps),
         compensations=input.compensations,
         text=input.text,

@@ -35,7 +35,7 @@ async def require_may_watch(parts: Parts, principal: Principal, channel: str) ->
             flow = await parts.flows.flow(name)
             allowed = flow is not None and access.may_see_flow(caller, flow)
         case "work" if name:
-            allowed = caller.has(f"worker:{name}")
+            allowed = access.may_work(caller, name)
         case _:
             allowed = False
     if not allowed:

@@ -11,6 +11,7 @@ import msgspec
 from actors.journal import Commit, Event
 from pxbox.behaviors.durable import submit
 from pxbox.behaviors.settling import woken
+from pxbox.domain import access
 from pxbox.domain.access import Caller
 from pxbox.model import flow_wire as wire
 from pxbox.model.errors import Forbidden, InvalidRequest, StaleCheckpoint
@@ -120,5 +121,5 @@ def _ended() -> StaleCheckpoint:
 
 
 def _require_worker(caller: Caller, kind: str) -> None:
-    if not caller.has(f"worker:{kind}"):
+    if not access.may_work(caller, kind):
         raise Forbidden(f"this needs the scope worker:{kind}", scopes=[f"worker:{kind}"])
