@@ -41,7 +41,7 @@ def new_flow_row(flow: Flow, input: Raw, cursor: Raw) -> Row:
 
 
 def flow_row(flow: Flow, runnable: str | None = None, **values: object) -> Row:
-    """`runnable`: `now`, `clear`, or None to leave it as it is."""
+    """`runnable`: `now`, `clear`, `restart`, or None to leave it as it is."""
     state = _encode(flow).decode()
     return Row(
         "flow",
@@ -82,9 +82,14 @@ def saving(before: Flow, after: Flow, message: Save, suspends: bool) -> Commit:
         values["cursor"] = bytes(message.cursor).decode()
     if message.result is not None:
         values["result"] = bytes(message.result).decode()
+    if message.command.kind_version is not None:
+        values["kind_version"] = message.command.kind_version
+    if message.restart is not None:
+        values["input"] = bytes(message.restart).decode()
     if suspends:
         values["seen"] = message.wake
-    row = flow_row(after, "clear" if suspends or closes else None, **values)
+    runnable = "clear" if suspends or closes else None
+    row = flow_row(after, "restart" if message.restart is not None else runnable, **values)
     expects: dict[str, object] = {}
     if message.lease is not None:
         expects |= {"session": message.lease.session, "fence": message.lease.fence}

@@ -68,7 +68,8 @@ class CreateFlow:
 @dataclass(frozen=True, slots=True)
 class Save:
     """A checkpoint and what it brings. `wake`: the count of wakes that the run has seen, where it
-    is to wait (F2). `cancels`: open waits that it needs no more."""
+    is to wait (F2). `cancels`: open waits that it needs no more.
+    `restart`: the input that the flow begins anew with."""
 
     command: domain.Checkpoint
     lease: Lease | None
@@ -78,6 +79,7 @@ class Save:
     cancels: Sequence[OpenWait] = ()
     cursor: Raw | None = None
     result: Raw | None = None
+    restart: Raw | None = None
 
 
 @dataclass(frozen=True, slots=True)

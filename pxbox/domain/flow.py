@@ -26,6 +26,8 @@ class Checkpoint:
 
     `status`: RUNNING goes on; WAITING_INPUT or SUSPENDED waits; COMPLETED, FAILED, and after a
     cancel CANCELLED, end it. `parked` leaves it to an operator, in place of what `status` says.
+    `kind_version` is that of the code that runs it now. `restarts`: it begins anew, with nothing of
+    what it has come to.
     """
 
     revision: int
@@ -36,6 +38,8 @@ class Checkpoint:
     text: str | None
     error: str | None = None
     parked: tuple[str, str] | None = None
+    kind_version: int | None = None
+    restarts: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +139,8 @@ def _checkpoint(flow: Flow, command: Checkpoint, now: datetime) -> Transition:
         flow,
         revision=flow.revision + 1,
         last=command.digest,
-        steps=flow.steps + command.steps,
+        steps=0 if command.restarts else flow.steps + command.steps,
+        kind_version=command.kind_version or flow.kind_version,
         compensations=command.compensations,
         text=flow.text if command.text is None else command.text,
         updated_at=now,

@@ -122,7 +122,8 @@ class CheckpointFlow(FlowId):
 
     `revision` is the flow's as the run knows it. `session_id` and `fence` are given by workers.
     `wake` is the count of wakes whose outcomes it has seen, where `status` says that it waits.
-    `cancels` are ids of waits that it needs no more.
+    `cancels` are ids of waits that it needs no more. `version` is that of the code, where the
+    cursor was migrated. `restart` begins the flow anew with this input, in place of all else.
     """
 
     revision: Count
@@ -139,6 +140,8 @@ class CheckpointFlow(FlowId):
     error: Annotated[str, Meta(max_length=16_384)] | None = None
     parked: ParkedReason | None = None
     compensations: Annotated[int, Meta(ge=0, le=10_000)] = 0
+    version: Version | None = None
+    restart: Raw | UnsetType = UNSET
 
 
 class WorkerKind(Input):

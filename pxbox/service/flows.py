@@ -208,6 +208,7 @@ async def checkpoint(parts: Parts, call: Call) -> Outcome:
         cancels=await _cancelled(parts, input),
         cursor=_cursor(input),
         result=None if input.result is UNSET else _plain(input.result),
+        restart=None if input.restart is UNSET else _plain(input.restart),
     )
     done = await ask(parts, "flow", input.id, message)
     assert isinstance(done, FlowDone)
@@ -266,6 +267,8 @@ def _command(input: wire.CheckpointFlow) -> domain.Checkpoint:
         text=input.text,
         error=input.error,
         parked=parked,
+        kind_version=input.version,
+        restarts=input.restart is not UNSET,
     )
 
 

@@ -23,7 +23,7 @@ create type px_link as (ord int, name text, "left" text, "right" text, present b
 -- Without `due` it is cleared.
 create type px_alarm as (ord int, id text, due timestamptz, subject text);
 create type px_fired as (ord int, id text, generation bigint);
--- `runnable` is `now`, `clear`, or null to leave it; `session`, `fence` and `wake` are expected.
+-- `runnable` is `now`, `clear`, `restart` (from nothing, with another input), or null to leave it; `session`, `fence` and `wake` are expected.
 create type px_flow as (
     ord int, id text, version bigint, status text, parked boolean, state text, runnable text,
     seen bigint, session text, fence bigint, wake bigint, kind text, kind_version int, owner text,
@@ -231,12 +231,19 @@ begin
         update flow f
            set version = i.version, commit_id = commit_ids[i.ord], status = i.status,
                parked = i.parked, state = i.state::json,
-               runnable_at = case i.runnable when 'now' then now when 'clear' then null
-                                             else f.runnable_at end,
+               runnable_at = case when i.runnable in ('now', 'restart') then now
+                                  when i.runnable = 'clear' then null
+                                  else f.runnable_at end,
+               kind_version = coalesce(i.kind_version, f.kind_version),
+               input = coalesce(i.input::json, f.input),
                seen = coalesce(i.seen, f.seen), cursor = coalesce(i.cursor::json, f.cursor),
                result = coalesce(i.result::json, f.result)
           from unnest(flows) as i
          where f.id = i.id and i.version > 1 and i.ord <> all(dead);
+        delete from flow_step s using unnest(flows) as i
+         where s.flow_id = i.id and i.runnable = 'restart' and i.ord <> all(dead);
+        delete from flow_wait w using unnest(flows) as i
+         where w.flow_id = i.id and i.runnable = 'restart' and i.ord <> all(dead);
     end if;
     if cardinality(steps) > 0 then
         insert into flow_step (flow_id, n, key, digest, result, at)
