@@ -12,11 +12,15 @@ import msgspec
 
 from pxbox.client.entities import Entities
 from pxbox.client.errors import AuthError
+from pxbox.client.events import Position
+from pxbox.client.inbox import Inbox
 from pxbox.client.link import Link, Token
 from pxbox.client.requests import Addressees, AsSchema, Details, Requests
 from pxbox.client.schemas import to_json
+from pxbox.client.stream import EventStream
 from pxbox.client.waits import Waits
 from pxbox.model import wire
+from pxbox.model.ids import as_uuid
 from pxbox.model.request import Status
 
 T = TypeVar("T")
@@ -109,6 +113,20 @@ class AsyncPxBox:
                     await handle.cancel()
             raise
 
+    def events(
+        self, channel: str, *, since: Position | int | None = None, session: str | None = None
+    ) -> EventStream:
+        """Watch a channel: `request:<id>`, `requestor:<sub>`, or `entity:<address>`.
+
+        It begins after `since`, a Position or a number (0: everything that is kept); without it,
+        after what `session` has acknowledged last; without that, now.
+        """
+        return EventStream(self, channel, since, session)
+
+    def inbox(self, entity: str) -> Inbox:
+        """What is open and addressed to an entity of the caller's, kept right by itself."""
+        return Inbox(self, entity)
+
     async def inquiries(
         self,
         *,
@@ -126,7 +144,7 @@ class AsyncPxBox:
         `created`.
         """
         input = {
-            "entityId": None if entity is None else (await self.entities.get(entity)).id,
+            "entityId": None if entity is None else await self.entity_id(entity),
             "status": None if status is None else str(status),
             "requestor": requestor, "q": q, "sortBy": sort_by, "limit": limit, "cursor": cursor,
         }  # fmt: skip
@@ -155,6 +173,10 @@ class AsyncPxBox:
     ) -> Any:
         """Any operation by its name in the contract, with its input and reply as on the wire."""
         return msgspec.json.decode(await self.link.call(op, input or {}, idempotency_key))
+
+    async def entity_id(self, address: str) -> str:
+        """The id of the entity with this address. Raises NotFound."""
+        return as_uuid(address) or (await self.entities.get(address)).id
 
     async def carry_out(
         self, op: str, input: Mapping[str, Any], reply: type[T], key: str | None = None

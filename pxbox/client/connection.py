@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Protocol
+from collections.abc import Awaitable, Callable
+from typing import Any, Protocol
 
 import anyio
 
-from pxbox.client.errors import Unreachable
-from pxbox.client.frames import Frame, decode_frame, encode_command, encode_frame
+from pxbox.client.errors import NotFound, PxBoxError, Unreachable
+from pxbox.client.frames import (
+    Frame,
+    Parts,
+    decode_frame,
+    decode_frames,
+    encode_command,
+    encode_frame,
+)
 from pxbox.client.retry import Transient, judge
 from pxbox.client.websocket import Closed, WebSocket
 
 # A quiet connection is asked for a sign of life, and given up where none comes.
 QUIET_SECONDS = 20.0
 PONG_SECONDS = 10.0
-MOST_CHANNELS = 128
 
-OnNotice = Callable[[Frame], None]
+OnNotice = Callable[[dict[str, Any]], None]
 
 
 class Sink(Protocol):
@@ -31,6 +37,9 @@ class Sink(Protocol):
 
     def lost(self) -> None:
         """Nothing of the channel follows on this connection."""
+
+    def refused(self, error: PxBoxError) -> None:
+        """The channel may not be watched any more."""
 
 
 class _Reply:
@@ -49,6 +58,7 @@ class Connection:
         self._on_notice = on_notice
         self._replies: dict[str, _Reply] = {}
         self._last_id = 0
+        self._parts = Parts()
         self._heard = False
         self.sinks: dict[str, Sink] = {}
         self.closed: Closed | None = None
@@ -56,10 +66,6 @@ class Connection:
     @property
     def usable(self) -> bool:
         return self.closed is None
-
-    def has_room_for(self, channel: str) -> bool:
-        """A connection watches a channel once, and so many channels at most."""
-        return channel not in self.sinks and len(self.sinks) < MOST_CHANNELS
 
     async def run(self) -> Closed:
         """Converse until the connection ends, and say how it did."""
@@ -113,18 +119,25 @@ class Connection:
         except Closed as error:
             raise _lost(error) from None
 
-    async def _until_closed(self, work: Callable[[], object], scope: anyio.CancelScope) -> None:
+    async def _until_closed(
+        self, work: Callable[[], Awaitable[None]], scope: anyio.CancelScope
+    ) -> None:
         try:
-            await work()  # type: ignore[misc]
+            await work()
         except Closed as error:
             self._fail(error)
             scope.cancel()
 
     async def _read(self) -> None:
         while True:
-            for message in await self._socket.receive():
-                self._dispatch(decode_frame(message))
+            messages = await self._socket.receive()
             self._heard = True
+            try:
+                for message in messages:
+                    self._dispatch(decode_frame(message))
+            except ValueError as error:
+                # No broker's words: whatever this is, another connection may be one.
+                raise Closed(1007, str(error)) from None
 
     async def _watch(self) -> None:
         """A path that swallows everything is noticed: silence is asked about, then given up."""
@@ -133,28 +146,48 @@ class Connection:
             await anyio.sleep(QUIET_SECONDS)
             if self._heard:
                 continue
-            await self._send(encode_frame("ping", id="ping"))
+            await self._socket.send(encode_frame("ping", id="ping"))
             await anyio.sleep(PONG_SECONDS)
             if not self._heard:
                 raise Closed(1006, f"nothing was heard for {QUIET_SECONDS + PONG_SECONDS:g} s")
 
     def _dispatch(self, frame: Frame) -> None:
         if frame.type == "event":
-            if sink := self.sinks.get(frame.channel):
-                sink.take(frame)
+            self._deliver(frame)
+        elif frame.type == "events":
+            for event in decode_frames(frame.data):
+                self._deliver(event)
         elif frame.type == "heartbeat":
             for channel, head in frame.read().get("heads", {}).items():
                 if sink := self.sinks.get(channel):
                     sink.beat(head)
         elif frame.type == "notice":
-            self._on_notice(frame)
+            self._noticed(frame)
         elif frame.id is not None:
-            # Before whoever asked runs: events may follow in the same breath.
-            if (sink := self.sinks.get(frame.channel)) and frame.type in ("ack", "recovered"):
-                sink.take(frame)
-            if reply := self._replies.get(frame.id):
-                reply.frame = frame
-                reply.came.set()
+            self._answered(frame)
+
+    def _deliver(self, event: Frame) -> None:
+        if sink := self.sinks.get(event.channel):
+            sink.take(event)
+
+    def _answered(self, frame: Frame) -> None:
+        whole = self._parts.join(frame)
+        if whole is None:
+            return
+        # Before whoever asked runs: events may follow in the same breath.
+        if frame.type in ("ack", "recovered") and (sink := self.sinks.get(frame.channel)):
+            sink.take(frame)
+        if reply := self._replies.get(frame.id or ""):
+            reply.frame = whole
+            reply.came.set()
+
+    def _noticed(self, frame: Frame) -> None:
+        notice = frame.read()
+        if notice.get("code") == "access_lost":
+            if sink := self.sinks.pop(notice.get("channel", ""), None):
+                sink.refused(NotFound("this channel may not be watched any more", code="not_found"))
+        else:
+            self._on_notice(notice)
 
     def _fail(self, closed: Closed) -> None:
         if self.closed is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -36,6 +37,35 @@ class _Command(Struct, omit_defaults=True):
 
 
 decode_frame = msgspec.json.Decoder(Frame).decode
+decode_frames = msgspec.json.Decoder(list[Frame]).decode
+
+
+class Parts:
+    """Joins replies that come in parts: one reply after another, each in order."""
+
+    def __init__(self) -> None:
+        self._id: str | None = None
+        self._texts: list[str] = []
+
+    def join(self, frame: Frame) -> Frame | None:
+        """The whole reply once its last part has come; None before. Raises ValueError."""
+        meta = frame.meta or {}
+        part = meta.get("part")
+        if part is None:
+            return frame
+        if part == 1:
+            self._id, self._texts = frame.id, []
+        if frame.id != self._id or part != len(self._texts) + 1:
+            raise ValueError("a part of a reply came out of turn")
+        self._texts.append(frame.read())
+        if part < meta["of"]:
+            return None
+        whole = "".join(self._texts).encode()
+        self._id, self._texts = None, []
+        if hashlib.sha256(whole).hexdigest() != meta["sha256"]:
+            raise ValueError("the parts of a reply do not have its hash")
+        frame.data = Raw(whole)
+        return frame
 
 
 def encode_command(id: str, op: str, data: bytes, key: str | None) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from pxbox.client.errors import NotSupported, PxBoxError, Unreachable
+from pxbox.client.errors import NotSupported, Unreachable
 from pxbox.client.retry import Transient, judge
 
 if TYPE_CHECKING:
@@ -54,7 +54,6 @@ ROUTES: dict[str, tuple[str, str]] = {
     "createTicket": ("POST", "/v1/ws/ticket"),
 }
 
-# Above the longest wait that is asked for.
 _READ_SECONDS = 30.0
 
 
@@ -159,6 +158,3 @@ def read_problem(status: int, content_type: str, body: bytes) -> Mapping[str, An
 
 def is_brokers(content_type: str) -> bool:
     return content_type.startswith("application/problem+json")
-
-
-__all__ = ["ROUTES", "Prefer", "PxBoxError", "Reply", "Rest", "is_brokers", "read_problem"]

@@ -14,7 +14,7 @@ MOST_SECONDS = 15.0
 # Nobody is waited for longer than this, whatever a gateway asks for.
 MOST_RETRY_AFTER_SECONDS = 120.0
 
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 class Transient(Exception):
@@ -58,7 +58,7 @@ def judge(status: int, problem: Mapping[str, object], retry_after: str | None = 
     """
     error = from_problem(problem)
     known = problem.get("retryable")
-    transient = status in _TRANSIENT and (known is None or bool(known))
+    transient = status in TRANSIENT and (known is None or bool(known))
     return Transient(error, seconds_of(retry_after)) if transient else error
 
 
