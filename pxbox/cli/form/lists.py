@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from pxbox.cli.form.objects import CHANGE, REMOVE, keep_or_change
+from pxbox.cli.form.places import masked
 from pxbox.cli.form.question import SKIPPED, About, PickMany, Proceed
 from pxbox.cli.form.reading import judge
 from pxbox.cli.form.view import Schema, View, label
@@ -26,7 +27,7 @@ def ask_list(walk: Walk, view: View, about: About) -> Asking:
         return chosen if chosen or about.required else SKIPPED
     values: list[Any] = []
     if walk.known.asks(about.pointer):
-        kept, changing = yield from _go_over(walk, about, old)
+        kept, changing = yield from _go_over(walk, view, about, old)
         walk.known = walk.known.with_value(about.pointer, kept)
     else:
         kept, changing = old, set(range(len(old)))
@@ -39,12 +40,12 @@ def ask_list(walk: Walk, view: View, about: About) -> Asking:
     return values if values or about.required else SKIPPED
 
 
-def _go_over(walk: Walk, about: About, old: list[Any]) -> Asking:
+def _go_over(walk: Walk, view: View, about: About, old: list[Any]) -> Asking:
     """Which of the items that are there stay, and which of those are to change."""
     kept: list[Any] = []
     changing: set[int] = set()
     for index, each in enumerate(old):
-        shown = "***" if walk.hides(f"{about.pointer}/{index}") else label(each)[:_SHOWN]
+        shown = label(masked(walk.sheet, _schemas(view, index), each))[:_SHOWN]
         fate = yield keep_or_change(_item(about, index), shown)
         if fate == CHANGE:
             changing.add(len(kept))

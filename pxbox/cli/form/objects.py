@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from pxbox.cli.form import branches
 from pxbox.cli.form.entries import ask_entries
+from pxbox.cli.form.places import title_of
 from pxbox.cli.form.question import SKIPPED, About, Option, Pick, Proceed
 from pxbox.cli.form.view import Alternatives, Conditional, Schema, View
 from pxbox.domain.schema_document import pointer_token
@@ -67,7 +68,7 @@ class _Object:
         return None
 
     def _member(self, name: str, view: View) -> About:
-        title = self.walk.sheet.view(*view.properties.get(name, [True])).title or name
+        title = title_of(view.properties.get(name, ()), name)
         return About(
             self.about.pointer + pointer_token(name),
             (*self.about.trail, title),

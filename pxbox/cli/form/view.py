@@ -123,7 +123,7 @@ class View:
             types = {named} if isinstance(named, str) else set(named)
             self.types = types if self.types is None else _common_types(self.types, types)
         if "const" in schema:
-            self._limit([Option(label(schema["const"]), schema["const"])])
+            self._limit([Option(plain(schema["const"]), schema["const"])])
         if isinstance(schema.get("enum"), list):
             self._limit(_enum_options(schema))
 
@@ -185,15 +185,20 @@ class View:
 
 
 def label(value: Any) -> str:
-    """A JSON value as a person reads it in a list."""
+    """A JSON value as it is written; text without its quotes."""
     if isinstance(value, str):
         return value
     return json.dumps(value, ensure_ascii=False)
 
 
+def plain(value: Any) -> str:
+    """The same, with words for what is true and what is not."""
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else label(value)
+
+
 def better_labelled(one: Option, other: Option) -> Option:
     """Whichever has a title of its own."""
-    return other if one.label == label(one.value) else one
+    return other if one.label == plain(one.value) else one
 
 
 def type_of(value: Any) -> str:
@@ -217,7 +222,7 @@ def _constants(branches: Iterable[Schema]) -> list[Option] | None:
         values = [branch["const"]] if "const" in branch else branch.get("enum")
         if not isinstance(values, list) or len(values) != 1:
             return None
-        options.append(Option(_text(branch.get("title")) or label(values[0]), values[0]))
+        options.append(Option(_text(branch.get("title")) or plain(values[0]), values[0]))
     return options
 
 
@@ -226,7 +231,7 @@ def _enum_options(schema: dict[str, Any]) -> list[Option]:
     if not isinstance(names, list) or len(names) != len(values):
         names = [""] * len(values)
     named = zip(names, values, strict=True)
-    return [Option(_text(name) or label(value), value) for name, value in named]
+    return [Option(_text(name) or plain(value), value) for name, value in named]
 
 
 def _common_types(one: set[str], other: set[str]) -> set[str]:

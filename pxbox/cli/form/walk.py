@@ -22,28 +22,22 @@ Asking = Generator[Question, Any, Any]
 
 @dataclass(slots=True)
 class Walk:
-    """One answer in the making. After `run`, `titles` says how each place was called, and
-    `secrets` which are not to be shown."""
+    """One answer in the making. `asked` has the places that were come by, with their titles."""
 
     sheet: Sheet
     known: Known = field(default_factory=Known)
-    titles: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    secrets: set[str] = field(default_factory=set)
+    asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def run(self) -> Asking:
         """Ask for the whole answer, or for what of it is to be asked again."""
         return (yield from self.value([self.sheet.schema], About("", (), "", required=True)))
-
-    def hides(self, pointer: str) -> bool:
-        """Whether what is there, or inside it, is known to be a secret."""
-        return any(secret.startswith(pointer) for secret in self.secrets)
 
     def value(self, schemas: list[Schema], about: About) -> Asking:
         """Ask for one value that all these schemas must hold for."""
         view = self.sheet.view(*schemas)
         known = self.known.at(about.pointer)
         about = replace(about, help=about.help or view.help)
-        self._note(view, about)
+        self.asked[about.pointer] = about.trail
         if view.impossible:
             return SKIPPED
         if self.known.stands(about.pointer) or (
@@ -60,11 +54,6 @@ class Walk:
             about = replace(about, required=True)
             view = self.sheet.view(*view.sources, branch)
         return (yield from self._typed(view, about, known))
-
-    def _note(self, view: View, about: About) -> None:
-        self.titles[about.pointer] = about.trail
-        if view.secret:
-            self.secrets.add(about.pointer)
 
     def _open_choice(self, view: View, settled: set[str]) -> Alternatives | None:
         """The next branching to be settled before the value can be asked for."""
