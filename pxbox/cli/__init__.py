@@ -1,23 +1,53 @@
 """The command line. Each command is imported when it is called, so that starting stays quick.
 
-Exit codes: 0 done, 1 a problem that the message names, 2 a wrong call or setting. What goes wrong
-is said on standard error in plain sentences; standard output has what was asked for, alone.
+What goes wrong is said on standard error in plain sentences, and by the exit code (`exits`);
+standard output has what was asked for, alone.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Group
 
+from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.model.errors import PxError
 from pxbox.settings import OperatorError, SettingsError
 
-DONE = 0
-PROBLEM = 1
-WRONG_CALL = 2
+_BROKER = Group("The broker", sort_key=1)
+_ASKING = Group("Asking", sort_key=2)
+_ANSWERING = Group("Answering", sort_key=3)
+_REST = Group("More", sort_key=4)
+
+_COMMANDS = (
+    ("serve", "serve:serve", _BROKER, "Run the broker."),
+    ("doctor", "doctor:doctor", _BROKER, "Check the installation and say what is wrong."),
+    (
+        "migrate",
+        "migrate:migrate",
+        _BROKER,
+        "Bring the database to the shape that this version needs.",
+    ),
+    ("ask", "ask:ask", _ASKING, "Ask somebody for data, and wait for the answer if wanted."),
+    ("show", "show:show", _ASKING, "Show a request, and its answer."),
+    ("cancel", "act:cancel", _ASKING, "Withdraw a request."),
+    ("inbox", "inbox:inbox", _ANSWERING, "List what waits for your answer."),
+    ("claim", "act:claim", _ANSWERING, "Take a request, so that nobody else answers it."),
+    ("answer", "answer:answer", _ANSWERING, "Answer a request."),
+    ("release", "act:release", _ANSWERING, "Give a claim back."),
+    ("decline", "act:decline", _ANSWERING, "Say that no answer will come from you."),
+    ("watch", "watch:watch", _REST, "Print the events of a channel as they happen."),
+)
+_TOKEN = (("create", "token:create", "Make a token, and print it alone."),)
+_ENTITIES = (
+    ("create", "entities:create", "Make somebody who can be asked, or a group of them."),
+    ("show", "entities:show", "Show an entity, with its members."),
+    ("add-member", "entities:add_member", "Put a user or bot into a group or role."),
+    ("remove-member", "entities:remove_member", "Take a user or bot out of a group or role."),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -25,16 +55,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     tokens = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = _app()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+    except CommandFailed as error:
+        return _say(error, error.exit)
     except (CycloptsError, SettingsError) as error:
-        return _say(error, WRONG_CALL)
+        return _say(error, Exit.WRONG_CALL)
+    except BrokenPipeError:
+        return _reader_left()
     except (OperatorError, PxError, OSError) as error:
-        return _say(error, PROBLEM)
-    return code if isinstance(code, int) else DONE
+        return _say(error, Exit.PROBLEM)
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
+    return code if isinstance(code, int) else Exit.DONE
 
 
 def _say(error: Exception, code: int) -> int:
     print(f"pxbox: {error}", file=sys.stderr)
     return code
+
+
+def _reader_left() -> int:
+    """Whoever read our output has enough of it; Python would complain once more at the end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return Exit.PROBLEM
 
 
 def _app() -> App:
@@ -44,19 +86,18 @@ def _app() -> App:
         version=_version,
         help_format="plaintext",
     )
-    app.command("pxbox.cli.serve:serve", name="serve", help="Run the broker.")
-    token = App(name="token", help="Tokens for callers.")
-    token.command("pxbox.cli.token:create", name="create", help="Make a token, and print it alone.")
-    app.command(token)
-    app.command(
-        "pxbox.cli.doctor:doctor",
-        name="doctor",
-        help="Check the installation and say what is wrong.",
-    )
-    app.command(
-        "pxbox.cli.migrate:migrate",
-        name="migrate",
-        help="Bring the database to the shape that this version needs.",
+    for name, target, group, help in _COMMANDS:
+        app.command(f"pxbox.cli.{target}", name=name, help=help, group=group)
+    for name, help, commands in (
+        ("token", "Tokens for callers.", _TOKEN),
+        ("entities", "Who can be asked.", _ENTITIES),
+    ):
+        inner = App(name=name, help=help, group=_REST)
+        for each, target, about in commands:
+            inner.command(f"pxbox.cli.{target}", name=each, help=about)
+        app.command(inner)
+    app.register_install_completion_command(
+        help="Have the shell complete pxbox's commands and options."
     )
     return app
 

@@ -1,0 +1,59 @@
+"""What is done to a request but answering it: `pxbox claim`, `release`, `decline`, `cancel`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pxbox.cli.calling import call
+from pxbox.cli.exits import Exit
+from pxbox.cli.terminal import note, put_json
+from pxbox.cli.times import shown
+from pxbox.cli.where import NOWHERE, Switch, Where
+from pxbox.client import AsyncPxBox
+from pxbox.model import wire
+
+Json = Annotated[Switch, Parameter(help="Print the request as JSON.")]
+Id = Annotated[str, Parameter(help="The request's id.")]
+Reason = Annotated[str | None, Parameter(help="Why.", metavar="TEXT", show_default=False)]
+
+
+def claim(id: Id, /, *, json: Json = False, where: Where = NOWHERE) -> int:
+    """Take a request: until the claim lapses, nobody else may answer it. Again to renew it."""
+    request = _act(where, json, lambda px: px.requests.claim(id))
+    if request.claim is not None:
+        note(f"Yours until {shown(request.claim.expires_at)}. Answer it: pxbox answer {request.id}")
+    return Exit.DONE
+
+
+def release(id: Id, /, *, json: Json = False, where: Where = NOWHERE) -> int:
+    """Give a claim back, so that others may answer."""
+    _act(where, json, lambda px: px.requests.release(id))
+    note("Released: others may answer it.")
+    return Exit.DONE
+
+
+def decline(id: Id, /, *, reason: Reason = None, json: Json = False, where: Where = NOWHERE) -> int:
+    """Say that no answer will come from you."""
+    request = _act(where, json, lambda px: px.requests.decline(id, reason))
+    others = "" if request.closed_at is not None else " Others are still asked."
+    note(f"Declined.{others}")
+    return Exit.DONE
+
+
+def cancel(id: Id, /, *, reason: Reason = None, json: Json = False, where: Where = NOWHERE) -> int:
+    """Withdraw a request that you have made."""
+    _act(where, json, lambda px: px.requests.cancel(id, reason))
+    note("Cancelled.")
+    return Exit.DONE
+
+
+def _act(
+    where: Where, json: bool, action: Callable[[AsyncPxBox], Awaitable[wire.RequestSummary]]
+) -> wire.RequestSummary:
+    request = call(where, action)
+    if json:
+        put_json(request)
+    return request

@@ -1,0 +1,158 @@
+"""Answering a request at a terminal: claim, ask, look over, send; ask again for what is refused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pxbox.cli.calling import call
+from pxbox.cli.editor import edit
+from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.form.marks import Known, to_mend
+from pxbox.cli.form.question import SKIPPED
+from pxbox.cli.form.sheet import Sheet
+from pxbox.cli.form.walk import Walk
+from pxbox.cli.prompts import Form
+from pxbox.cli.review import called, say_errors, show
+from pxbox.cli.terminal import clean, note
+from pxbox.cli.times import shown
+from pxbox.cli.where import Where
+from pxbox.client import AsyncPxBox, errors
+from pxbox.model import wire
+from pxbox.model.decoding import decode_json
+from pxbox.model.errors import FieldError
+from pxbox.model.request import OPEN, Status
+
+SEND, CHANGE, EDIT, STOP = "Send it", "Change something", "Edit it as JSON", "Stop, send nothing"
+WHOLE = "All of it"
+
+
+def answer_by_hand(where: Where, id: str, editor: bool) -> int:
+    """Have the person at the terminal answer, holding the claim meanwhile.
+
+    A claim that was taken for this is given back when nothing was sent.
+    """
+    request, claimed = call(where, lambda px: _claim(px, id))
+    _introduce(request)
+    try:
+        draft = _Draft(request)
+        if editor:
+            draft.edit([])
+        else:
+            draft.ask(Known(draft.value))
+        _finish(where, id, draft)
+    except BaseException as reason:
+        if claimed:
+            _give_back(where, id)
+        if not isinstance(reason, Stopped | KeyboardInterrupt):
+            raise
+        note("Nothing was sent.")
+        return Exit.INTERRUPTED if isinstance(reason, KeyboardInterrupt) else Exit.PROBLEM
+    note("Answered.")
+    return Exit.DONE
+
+
+async def _claim(px: AsyncPxBox, id: str) -> tuple[wire.RequestDetail, bool]:
+    """The request, claimed; and whether it was not the caller's before."""
+    request = await px.requests.get(id)
+    if request.status not in OPEN:
+        raise CommandFailed(
+            f"There is nothing to answer: the request is {request.status.lower()}.",
+            Exit.TOO_LATE if request.status is Status.EXPIRED else Exit.CONFLICT,
+        )
+    was_pending = request.status is Status.PENDING
+    await px.requests.claim(id)
+    return request, was_pending
+
+
+def _give_back(where: Where, id: str) -> None:
+    try:
+        call(where, lambda px: px.requests.release(id))
+    except CommandFailed:
+        # It lapses by itself.
+        return
+
+
+def _introduce(request: wire.RequestDetail) -> None:
+    until = f", until {shown(request.deadline_at)}" if request.deadline_at else ""
+    title = clean(request.title or "A request")
+    note(f"{title}, asked by {clean(request.requestor)}{until}. Ctrl-C stops and sends nothing.")
+
+
+class _Draft:
+    """The answer in the making."""
+
+    def __init__(self, request: wire.RequestDetail) -> None:
+        self.sheet = Sheet(decode_json(bytes(request.schema_payload)))
+        prefill = decode_json(bytes(request.prefill))
+        self.value: Any = SKIPPED if prefill is None else prefill
+        self.form = Form()
+        self._walk = Walk(self.sheet)
+
+    def ask(self, known: Known) -> None:
+        """Ask for what `known` says, then for whatever of it does not satisfy the schema."""
+        while True:
+            before = self.form.asked
+            self._walk.known = known
+            self.value = self.form.fill(self._walk.run())
+            errors = self.sheet.errors(self.value)
+            if not errors:
+                return
+            say_errors(self.sheet, self.value, errors)
+            if self.form.asked == before:
+                # None of the questions is about that: only the whole can mend it.
+                self._go_on_as_json(errors)
+                return
+            known = to_mend(self.value, errors)
+
+    def edit(self, errors: list[FieldError]) -> None:
+        """Have the answer written in an editor, until it satisfies the schema."""
+        while True:
+            self.value = edit(self.sheet, self.value, errors)
+            errors = self.sheet.errors(self.value)
+            if not errors:
+                return
+            say_errors(self.sheet, self.value, errors)
+            if self.form.choose("What now?", [EDIT, STOP]) == STOP:
+                raise Stopped
+
+    def mend(self, errors: list[FieldError]) -> None:
+        """Ask again for what the broker has refused."""
+        say_errors(self.sheet, self.value, errors)
+        self.ask(to_mend(self.value, errors))
+
+    def change(self) -> None:
+        """Ask again for one part of the person's choosing."""
+        asked = [pointer for pointer in self._walk.asked if pointer]
+        places = {called(self.sheet, self.value, pointer): pointer for pointer in asked}
+        chosen = self.form.choose("Which?", [*places, WHOLE])
+        again = None if chosen == WHOLE else frozenset({places[chosen]})
+        self.ask(Known(self.value, again))
+
+    def _go_on_as_json(self, errors: list[FieldError]) -> None:
+        if self.form.choose("No question is about that.", [EDIT, STOP]) == STOP:
+            raise Stopped
+        self.edit(errors)
+
+
+class Stopped(Exception):
+    """The person will not go on."""
+
+
+def _finish(where: Where, id: str, draft: _Draft) -> None:
+    """Show the answer until it is sent. Raises Stopped."""
+    while True:
+        show(draft.sheet, draft.value)
+        match draft.form.choose("Send this answer?", [SEND, CHANGE, EDIT, STOP]):
+            case "Send it":
+                try:
+                    call(where, lambda px: px.requests.answer(id, draft.value))
+                except errors.ValidationFailed as refused:
+                    draft.mend(refused.errors)
+                else:
+                    return
+            case "Change something":
+                draft.change()
+            case "Edit it as JSON":
+                draft.edit([])
+            case _:
+                raise Stopped

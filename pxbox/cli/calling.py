@@ -1,0 +1,100 @@
+"""Carrying out a call to a broker, and what its errors mean to a command."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+
+from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.terminal import clean
+from pxbox.cli.where import Where, find
+from pxbox.client import AsyncPxBox, errors
+
+T = TypeVar("T")
+
+PATIENCE_SECONDS = 3.0
+"""How long a person waits for a broker that is not there; long enough for one that restarts."""
+MOST_SHOWN = 10
+
+_EXITS: tuple[tuple[type[errors.PxBoxError], Exit], ...] = (
+    (errors.AuthError, Exit.AUTH),
+    (errors.Forbidden, Exit.AUTH),
+    (errors.NotFound, Exit.NOT_FOUND),
+    (errors.Expired, Exit.TOO_LATE),
+    (errors.Conflict, Exit.CONFLICT),
+    (errors.ValidationFailed, Exit.INVALID),
+    (errors.Overloaded, Exit.UNREACHABLE),
+    (errors.Unreachable, Exit.UNREACHABLE),
+)
+_BY_CODE = {
+    "unknown_addressee": Exit.NOT_FOUND,
+    "invalid_request": Exit.WRONG_CALL,
+    "invalid_cursor": Exit.WRONG_CALL,
+}
+
+
+def call(where: Where, action: Callable[[AsyncPxBox], Awaitable[T]]) -> T:
+    """What the action returns, with a client that is open meanwhile.
+
+    Raises CommandFailed for every error of the client's but ValidationFailed of an answer, which
+    its caller may mend.
+    """
+    url, token = find(where)
+
+    async def run() -> T:
+        async with AsyncPxBox(url, token, patience=PATIENCE_SECONDS) as px:
+            return await action(px)
+
+    try:
+        return anyio.run(run)
+    except errors.PxBoxError as error:
+        if error.code == "invalid_answer":
+            raise
+        raise failure(error, where) from None
+
+
+def failure(error: errors.PxBoxError, where: Where) -> CommandFailed:
+    """The error as a command reports it: one line, what to do, and where something is wrong."""
+    return CommandFailed(_message(error, where), exit_of(error))
+
+
+def exit_of(error: errors.PxBoxError) -> Exit:
+    if error.problem.get("requestStatus") == "EXPIRED":
+        return Exit.TOO_LATE
+    if error.code in _BY_CODE:
+        return _BY_CODE[error.code]
+    return next((exit for kind, exit in _EXITS if isinstance(error, kind)), Exit.PROBLEM)
+
+
+def _message(error: errors.PxBoxError, where: Where) -> str:
+    if isinstance(error, errors.Unreachable):
+        url = find(where)[0]
+        return f"No broker answers at {url}. `pxbox serve` starts one; --url or PXBOX_URL names another."
+    detail = clean(error.detail)
+    said = detail[:1].upper() + detail[1:].rstrip(".")
+    lines = [f"{said}. {_advice(error, where)}".strip()]
+    if isinstance(error, errors.ValidationFailed):
+        found = error.errors
+        for each in found[:MOST_SHOWN]:
+            lines.append(f"  {clean(each.pointer) or '(whole)'}: {clean(each.message)}")
+        if len(found) > MOST_SHOWN:
+            lines.append(f"  and {len(found) - MOST_SHOWN} more")
+    return "\n".join(lines)
+
+
+def _advice(error: errors.PxBoxError, where: Where) -> str:
+    holder = error.problem.get("holder")
+    match error.code:
+        case "claimed_by_other" if holder:
+            return f"It is {clean(str(holder))} who holds it."
+        case "claim_required":
+            return "Claim it first: pxbox claim ID."
+        case "unauthenticated" | "token_expired":
+            return "Set PXBOX_TOKEN to a token of this broker; `pxbox token create` makes one."
+        case "unknown_addressee":
+            return "`pxbox entities create user NAME` makes somebody who can be asked."
+    if isinstance(error, errors.Forbidden) and not (where.token or where.acting_as):
+        return "Say whom you act as by --as NAME."
+    return ""

@@ -1,0 +1,59 @@
+"""Times as people write and read them."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+from pxbox.cli.exits import CommandFailed, Exit
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_PART = re.compile(r"([0-9]{1,9})([smhdw])")
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+_UNITS_SHOWN = 2
+_LONGEST = timedelta(days=36_500)
+
+
+def read_moment(text: str, what: str) -> datetime | timedelta:
+    """A time from now (`90s`, `2h`, `1d12h`), or a moment with its offset (RFC 3339).
+
+    Raises CommandFailed, which names `what` it was for.
+    """
+    parts = _PART.findall(text)
+    if parts and "".join(number + unit for number, unit in parts) == text:
+        total = sum((timedelta(**{_UNITS[u]: int(n)}) for n, u in parts), timedelta())
+        if timedelta() < total <= _LONGEST:
+            return total
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        moment = None
+    if moment is None or moment.tzinfo is None:
+        raise CommandFailed(
+            f"{what} must be a time from now, such as 30m, 2h or 1d12h, or a moment such as "
+            f"2031-01-31T12:00:00Z, not {text[:40]!r}.",
+            Exit.WRONG_CALL,
+        )
+    return moment
+
+
+def shown(moment: datetime, now: datetime | None = None) -> str:
+    """A moment in the reader's own zone, and how far away it is."""
+    return f"{moment.astimezone():%Y-%m-%d %H:%M} ({distance(moment, now)})"
+
+
+def distance(moment: datetime, now: datetime | None = None) -> str:
+    """How far away a moment is, in its two largest units: `in 1 h 59 min`, `5 min ago`."""
+    seconds = round((moment - (now or datetime.now(UTC))).total_seconds())
+    left = abs(seconds)
+    parts: list[str] = []
+    for size, unit in _STEPS:
+        if left >= size and len(parts) < _UNITS_SHOWN:
+            parts.append(f"{left // size} {unit}")
+        if parts and not left % size:
+            break
+        left %= size
+    text = " ".join(parts)
+    if not text:
+        return "now"
+    return f"in {text}" if seconds > 0 else f"{text} ago"

@@ -1,0 +1,16 @@
+"""The client: ask people and bots for data, and answer them.
+
+It runs on trio and on asyncio, and imports nothing of the broker but its model.
+"""
+
+from pxbox.client import errors
+from pxbox.client.client import AsyncPxBox
+from pxbox.client.events import Event, Gap, MembershipEvent, Position, RequestEvent
+from pxbox.client.inbox import Change, ChangeKind, Inbox
+from pxbox.client.requests import Answer, RequestHandle
+from pxbox.client.stream import EventStream
+
+__all__ = [
+    "Answer", "AsyncPxBox", "Change", "ChangeKind", "Event", "EventStream", "Gap", "Inbox",
+    "MembershipEvent", "Position", "RequestEvent", "RequestHandle", "errors",
+]  # fmt: skip
