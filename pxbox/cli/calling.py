@@ -70,8 +70,8 @@ def exit_of(error: errors.PxBoxError) -> Exit:
 
 def _message(error: errors.PxBoxError, where: Where) -> str:
     if isinstance(error, errors.Unreachable):
-        url = find(where)[0]
-        return f"No broker answers at {url}. `pxbox serve` starts one; --url or PXBOX_URL names another."
+        what = f"No broker answers at {find(where)[0]}."
+        return f"{what} `pxbox serve` starts one; --url or PXBOX_URL names another."
     detail = clean(error.detail)
     said = detail[:1].upper() + detail[1:].rstrip(".")
     lines = [f"{said}. {_advice(error, where)}".strip()]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
 
+from pxbox.client import timing
+from pxbox.client.closing import Closed
 from pxbox.client.errors import NotFound, PxBoxError, Unreachable
 from pxbox.client.frames import (
     Frame,
@@ -17,11 +19,9 @@ from pxbox.client.frames import (
     encode_frame,
 )
 from pxbox.client.retry import Transient, judge
-from pxbox.client.websocket import Closed, WebSocket
 
-# A quiet connection is asked for a sign of life, and given up where none comes.
-QUIET_SECONDS = 20.0
-PONG_SECONDS = 10.0
+if TYPE_CHECKING:
+    from pxbox.client.websocket import WebSocket
 
 OnNotice = Callable[[dict[str, Any]], None]
 
@@ -143,13 +143,13 @@ class Connection:
         """A path that swallows everything is noticed: silence is asked about, then given up."""
         while True:
             self._heard = False
-            await anyio.sleep(QUIET_SECONDS)
+            await anyio.sleep(timing.QUIET_SECONDS)
             if self._heard:
                 continue
             await self._socket.send(encode_frame("ping", id="ping"))
-            await anyio.sleep(PONG_SECONDS)
+            await anyio.sleep(timing.PONG_SECONDS)
             if not self._heard:
-                raise Closed(1006, f"nothing was heard for {QUIET_SECONDS + PONG_SECONDS:g} s")
+                raise Closed(1006, "nothing was heard for too long")
 
     def _dispatch(self, frame: Frame) -> None:
         if frame.type == "event":

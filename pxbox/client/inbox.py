@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Self
 import anyio
 from msgspec import Struct
 
+from pxbox.client import timing
 from pxbox.client.errors import NotFound, PxBoxError
 from pxbox.client.events import Event, Gap, MembershipEvent, Position, RequestEvent
-from pxbox.client.link import FIRST_SECONDS
 from pxbox.client.retry import Backoff
 from pxbox.client.waits import until_live
 from pxbox.client.watch import Watch
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
 
 PAGE_ITEMS = 200
 READS_AT_ONCE = 8
-# Where there is no WebSocket, the list is read again and again.
-POLL_SECONDS = 5.0
-AWAY_SECONDS = 5.0
 
 
 class ChangeKind(StrEnum):
@@ -196,8 +193,8 @@ class Inbox:
     async def _follow(self) -> None:
         """Keep the list right by events; return when it has to be read anew."""
         link = self._px.link
-        if await link.main.wait_connection(FIRST_SECONDS) is None:
-            await anyio.sleep(POLL_SECONDS * random.uniform(0.8, 1.2))
+        if await link.main.wait_connection() is None:
+            await anyio.sleep(timing.RELOAD_SECONDS * random.uniform(0.8, 1.2))
             return
         self._stale = anyio.Event()
         dirty = Dirty()
@@ -239,7 +236,7 @@ class Inbox:
         self._stale.set()
 
     async def _is_away(self, watch: Watch) -> bool:
-        with anyio.move_on_after(AWAY_SECONDS):
+        with anyio.move_on_after(timing.AWAY_SECONDS):
             await until_live(watch)
         return not watch.live
 

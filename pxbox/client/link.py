@@ -7,7 +7,6 @@ which no WebSocket is let through costs speed and nothing else.
 from __future__ import annotations
 
 import inspect
-import ssl
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from contextlib import suppress
@@ -17,11 +16,12 @@ from urllib.parse import quote
 import anyio
 import msgspec
 
+from pxbox.client import timing
+from pxbox.client.closing import Refused
 from pxbox.client.connection import Connection
 from pxbox.client.errors import AuthError, Forbidden, PxBoxError, from_problem
-from pxbox.client.rest import Prefer, Reply, Rest, is_brokers, read_problem
+from pxbox.client.rest import Answered, Prefer, call_of, read_reply
 from pxbox.client.retry import TRANSIENT, Backoff, Transient, seconds_of
-from pxbox.client.websocket import Refused, open_websocket
 
 if TYPE_CHECKING:
     import httpx
@@ -31,11 +31,6 @@ T = TypeVar("T")
 
 Token = str | Callable[[], str | Awaitable[str]]
 
-HANDSHAKE_SECONDS = 10.0
-# A command waits so long for the first WebSocket, then goes by REST.
-FIRST_SECONDS = 3.0
-# A connection that lasted less did not do any good: the next try waits longer still.
-STEADY_SECONDS = 5.0
 
 # A message of the broker's contract is at most 1 MiB, with its envelope.
 MOST_MESSAGE_BYTES = 1_000_000
@@ -56,22 +51,14 @@ class Link:
         self.patience = patience
         self._token = token
         self._http: httpx.AsyncClient | None = None
-        self._rest: Rest | None = None
         self.main = Lane(self, None)
         self._lanes: list[Lane] = [self.main]
         self._group: TaskGroup | None = None
 
     async def open(self, group: TaskGroup) -> None:
-        import httpx
+        from pxbox.client import http
 
-        # Reading all certificates of the system takes a while; a plain connection needs none.
-        plain = self.url.startswith("http://")
-        verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if plain else httpx.create_ssl_context()
-        self._http = httpx.AsyncClient(
-            base_url=self.url, verify=verify, headers={"user-agent": "pxbox-client"},
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=8),
-        )  # fmt: skip
-        self._rest = Rest(self._http)
+        self._http = http.make_http(self.url)
         self._group = group
 
     async def aclose(self) -> None:
@@ -115,21 +102,22 @@ class Link:
 
     async def once(self, op: str, data: bytes, key: str | None) -> bytes:
         """One try, over what there is. Raises PxBoxErrors, and Transient."""
-        connection = await self.main.wait_connection(FIRST_SECONDS)
+        connection = await self.main.wait_connection()
         # What does not fit into one message goes by REST, which takes more.
         if connection is not None and len(data) < MOST_MESSAGE_BYTES:
             return bytes((await connection.command(op, data, key)).data)
-        return (await self.rest(op, data, key)).body or b"null"
+        return await self.rest(op, data, key)
 
     async def rest(
         self, op: str, data: bytes, key: str | None = None, prefer: Prefer | None = None
-    ) -> Reply:
-        """One try over REST. Raises PxBoxErrors, and Transient."""
-        assert self._rest is not None, "the client is used inside `async with`"
+    ) -> bytes:
+        """One try over REST; the reply as JSON. Raises PxBoxErrors, and Transient."""
+        from pxbox.client import http
+
         headers = await self.headers()
         if key is not None:
             headers["idempotency-key"] = key
-        return await self._rest.call(op, data, headers, prefer)
+        return read_reply(await http.send(self.http, call_of(op, data, headers, prefer)))
 
     async def persist(self, once: Callable[[], Awaitable[T]], patience: float) -> T:
         """Repeat what fails for now, until `patience` seconds have gone by."""
@@ -183,12 +171,12 @@ class Lane:
     def has_room_for(self, channel: str) -> bool:
         return channel not in self.channels and len(self.channels) < MOST_CHANNELS
 
-    async def wait_connection(self, patience: float) -> Connection | None:
+    async def wait_connection(self) -> Connection | None:
         """The connection; None where there is none, or the first is not there in time."""
         if not self._started:
             self._started = True
             self._link.start(self._run)
-        with anyio.move_on_after(patience):
+        with anyio.move_on_after(timing.FIRST_SECONDS):
             while self.connection is None and self.failure is None:
                 await self._news.wait()
         return self.connection
@@ -202,7 +190,7 @@ class Lane:
         while not self.final:
             started = anyio.current_time()
             after = await self._connect()
-            if anyio.current_time() - started > STEADY_SECONDS and self.failure is None:
+            if anyio.current_time() - started > timing.STEADY_SECONDS and self.failure is None:
                 backoff.reset()
             if not self.final:
                 await anyio.sleep(backoff.next(after))
@@ -211,18 +199,19 @@ class Lane:
         """Make one connection and stay on it; return how long to stay away."""
         try:
             await self._converse()
-        except Refused as refused:
-            return self._refused(refused)
         except PxBoxError as error:
             self._failed(error)
+        except Refused as refused:
+            return self._refused(refused.answered)
         return 0.0
 
     async def _converse(self) -> None:
+        from pxbox.client import http
+
         query = "batch=true" + (f"&session={quote(self.session)}" if self.session else "")
-        url = f"{self._link.url}/v1/ws?{query}"
         headers = await self._link.headers()
         async with (
-            open_websocket(self._link.http, url, headers, HANDSHAKE_SECONDS) as socket,
+            http.open_websocket(self._link.http, f"/v1/ws?{query}", headers) as socket,
             anyio.create_task_group() as group,
         ):
             connection = Connection(socket, lambda told: self._noticed(told, group))
@@ -248,14 +237,12 @@ class Lane:
             with suppress(PxBoxError, Transient):
                 await connection.ask("auth", data={"token": await self._link.token()})
 
-    def _refused(self, refused: Refused) -> float:
-        problem = read_problem(refused.status, refused.content_type, refused.body)
-        error = from_problem(problem)
-        brokers = is_brokers(refused.content_type)
-        self.blocked = not brokers and refused.status not in TRANSIENT
-        final = brokers and isinstance(error, AuthError | Forbidden)
+    def _refused(self, answered: Answered) -> float:
+        error = from_problem(answered.problem)
+        self.blocked = not answered.by_the_broker and answered.status not in TRANSIENT
+        final = answered.by_the_broker and isinstance(error, AuthError | Forbidden)
         self._failed(error, final and not self._link.renews_tokens)
-        return seconds_of(refused.retry_after)
+        return seconds_of(answered.retry_after)
 
     def _failed(self, error: PxBoxError, final: bool = False) -> None:
         self.failure = error

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pxbox.client import timing
 from pxbox.client.events import Position
 from pxbox.client.rest import Prefer
 from pxbox.model import wire
@@ -13,17 +14,14 @@ from pxbox.model import wire
 if TYPE_CHECKING:
     from pxbox.client.link import Link
 
-POLL_SECONDS = 25
-
 
 async def read_page(link: Link, request_id: str, since: int, wait: bool) -> wire.EventPage:
     """The events after `since`; `wait` for one if there is none yet. Raises PxBoxErrors, and
     Transient."""
     input = msgspec.json.encode({"id": request_id, "since": since, "limit": 200})
-    reply = await link.rest(
-        "listRequestEvents", input, None, Prefer(POLL_SECONDS) if wait else None
-    )
-    return msgspec.json.decode(reply.body or b"null", type=wire.EventPage)
+    prefer = Prefer(timing.POLL_SECONDS) if wait else None
+    reply = await link.rest("listRequestEvents", input, None, prefer)
+    return msgspec.json.decode(reply, type=wire.EventPage)
 
 
 def missed(page: wire.EventPage, position: Position) -> str | None:

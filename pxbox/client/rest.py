@@ -6,18 +6,15 @@ The table is that of `schemas/openapi.json`; the tests hold it to it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
 
-from pxbox.client.errors import NotSupported, Unreachable
-from pxbox.client.retry import Transient, judge
-
-if TYPE_CHECKING:
-    import httpx
-
+from pxbox.client.errors import NotSupported
+from pxbox.client.retry import judge
 
 ROUTES: dict[str, tuple[str, str]] = {
     "createRequest": ("POST", "/v1/requests"),
@@ -54,67 +51,72 @@ ROUTES: dict[str, tuple[str, str]] = {
     "createTicket": ("POST", "/v1/ws/ticket"),
 }
 
-_READ_SECONDS = 30.0
-
 
 @dataclass(frozen=True, slots=True)
 class Prefer:
-    """A long poll: wait up to `seconds` for something else than `etag`."""
+    """A long poll: wait up to `seconds` for news."""
 
     seconds: int
-    etag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """`body` is None where nothing has changed (304)."""
+class Call:
+    """One HTTP request. `wait_seconds` is how long its answer may take beyond the usual."""
 
-    body: bytes | None
-    etag: str | None
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    query: Mapping[str, str] | None = None
+    content: bytes | None = None
+    wait_seconds: float = 0.0
 
 
-class Rest:
-    """One try of a call. Raises PxBoxErrors, and Transient."""
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What came back, from the broker or from what stands between."""
 
-    def __init__(self, http: httpx.AsyncClient) -> None:
-        self._http = http
+    status: int
+    content_type: str
+    body: bytes
+    retry_after: str | None
 
-    async def call(
-        self,
-        op: str,
-        input: bytes,
-        headers: dict[str, str],
-        prefer: Prefer | None = None,
-    ) -> Reply:
-        """Carry out an operation; `input` is a JSON object."""
-        import httpx
+    @property
+    def by_the_broker(self) -> bool:
+        """A refusal of the broker's is a problem document."""
+        return self.content_type.startswith("application/problem+json")
 
-        method, path, members = _place(op, input)
-        sent = dict(headers)
-        content: bytes | None = None
-        query: dict[str, str] = {}
-        if method == "POST":
-            content = msgspec.json.encode(members)
-            sent["content-type"] = "application/json"
-        else:
-            query = {name: _text(raw) for name, raw in members.items() if raw != b"null"}
-        if prefer is not None:
-            sent["prefer"] = f"wait={prefer.seconds}"
-            if prefer.etag is not None:
-                sent["if-none-match"] = prefer.etag
-        limit = _READ_SECONDS + (prefer.seconds if prefer else 0)
-        try:
-            response = await self._http.request(
-                method, path, params=query, content=content, headers=sent,
-                timeout=httpx.Timeout(_READ_SECONDS, read=limit),
-            )  # fmt: skip
-        except httpx.InvalidURL as error:
-            raise Unreachable(f"no such URL: {error}") from None
-        except httpx.TransportError as error:
-            what = str(error) or type(error).__name__
-            detail = f"no answer from {self._http.base_url}: {what}"
-            raise Transient(Unreachable(detail, retryable=True)) from None
-        return _read(response)
+    @property
+    def problem(self) -> Mapping[str, Any]:
+        """The broker's problem document; where a gateway has answered, one that says so."""
+        if self.by_the_broker:
+            with suppress(msgspec.DecodeError):
+                return msgspec.json.decode(self.body, type=dict[str, Any])
+        return {
+            "status": self.status,
+            "detail": f"answered with {self.status}, and not by the broker",
+        }
+
+
+def call_of(op: str, input: bytes, headers: Mapping[str, str], prefer: Prefer | None) -> Call:
+    """An operation as an HTTP request; `input` is a JSON object. Raises NotSupported."""
+    method, path, members = _place(op, input)
+    sent = dict(headers)
+    wait = 0.0
+    if prefer is not None:
+        sent["prefer"] = f"wait={prefer.seconds}"
+        wait = prefer.seconds
+    if method == "POST":
+        sent["content-type"] = "application/json"
+        return Call(method, path, sent, None, msgspec.json.encode(members), wait)
+    query = {name: _text(raw) for name, raw in members.items() if raw != b"null"}
+    return Call(method, path, sent, query, None, wait)
+
+
+def read_reply(answered: Answered) -> bytes:
+    """The reply as JSON. Raises PxBoxErrors, and Transient."""
+    if 200 <= answered.status < 300:
+        return answered.body
+    raise judge(answered.status, answered.problem, answered.retry_after)
 
 
 def _place(op: str, input: bytes) -> tuple[str, str, dict[str, msgspec.Raw]]:
@@ -132,29 +134,3 @@ def _text(raw: msgspec.Raw) -> str:
     """A member as a URL has it: a string without its quotes, anything else as JSON."""
     value: Any = msgspec.json.decode(raw)
     return value if isinstance(value, str) else bytes(raw).decode()
-
-
-def _read(response: httpx.Response) -> Reply:
-    etag = response.headers.get("etag")
-    if response.status_code == 304:
-        return Reply(None, etag)
-    if response.is_success:
-        return Reply(response.content, etag)
-    problem = read_problem(
-        response.status_code, response.headers.get("content-type", ""), response.content
-    )
-    raise judge(response.status_code, problem, response.headers.get("retry-after"))
-
-
-def read_problem(status: int, content_type: str, body: bytes) -> Mapping[str, Any]:
-    """The broker's problem document; where a gateway has answered, one that says so."""
-    if content_type.startswith("application/problem+json"):
-        try:
-            return msgspec.json.decode(body, type=dict[str, Any])
-        except msgspec.DecodeError:
-            pass
-    return {"status": status, "detail": f"answered with {status}, and not by the broker"}
-
-
-def is_brokers(content_type: str) -> bool:
-    return content_type.startswith("application/problem+json")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, TypeVar
 import anyio
 import msgspec
 
+from pxbox.client import timing
 from pxbox.client.errors import Conflict, Forbidden, NotFound, PxBoxError
 from pxbox.client.events import Gap, RequestEvent
-from pxbox.client.link import FIRST_SECONDS
 from pxbox.client.rest import Prefer
 from pxbox.client.stream import Running
 from pxbox.client.watch import Watch
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from pxbox.client.requests import Answer, RequestHandle
 
 T = TypeVar("T")
-
-POLL_SECONDS = 25
 
 
 class Shared:
@@ -71,7 +69,7 @@ class Shared:
         while self.watch.failure is None:
             await self.watch.wait_news()
             if not self.watch.live:
-                with anyio.move_on_after(FIRST_SECONDS):
+                with anyio.move_on_after(timing.FIRST_SECONDS):
                     await until_live(self.watch)
                 if not self.watch.live:
                     self._tell(*self._waiting)
@@ -115,7 +113,7 @@ class Waits:
         """The answer; None where it is time to look at everything again."""
         news = shared.expect(handle.id)
         try:
-            with anyio.move_on_after(FIRST_SECONDS):
+            with anyio.move_on_after(timing.FIRST_SECONDS):
                 await until_live(shared.watch)
             live = shared.watch.live
             response = await self._look(handle, live)
@@ -131,10 +129,10 @@ class Waits:
         link = self._px.link
         data = msgspec.json.encode({"id": handle.id})
 
-        async def once() -> bytes | None:
+        async def once() -> bytes:
             if live:
                 return await link.once("getResponse", data, None)
-            return (await link.rest("getResponse", data, None, Prefer(POLL_SECONDS))).body
+            return await link.rest("getResponse", data, None, Prefer(timing.POLL_SECONDS))
 
         try:
             body = await link.persist(once, math.inf)
@@ -144,7 +142,7 @@ class Waits:
             raise
         except Conflict:
             return await self._px.requests.response(handle.id)
-        return msgspec.json.decode(body or b"null", type=wire.Response)
+        return msgspec.json.decode(body, type=wire.Response)
 
     def _watched(self, channel: str) -> Shared:
         found = self._shared.get(channel)

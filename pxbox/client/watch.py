@@ -5,7 +5,6 @@ What comes is in order and each once, or a Gap says what cannot be had any more 
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from pxbox.client import timing
 from pxbox.client.errors import NotSupported, PxBoxError, Unreachable
 from pxbox.client.events import Event, Gap, Position, decode_event
 from pxbox.client.polling import missed, read_page
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 # What a reader has not taken yet is bounded: beyond, the channel is left, and resumed later.
 MOST_WAITING = 2_000
 FEW_WAITING = 500
-# An event that a heartbeat has told of, and that has not come by then, is asked for.
-LATE_SECONDS = 5.0
-ACK_SECONDS = 0.5
-LEAVE_SECONDS = 2.0
 
 
 @dataclass(slots=True)
@@ -112,7 +108,7 @@ class Watch:
 
     async def _through(self, lane: Lane) -> None:
         """Watch on one connection, until that or the subscription ends."""
-        connection = await lane.wait_connection(math.inf)
+        connection = await lane.wait_connection()
         if connection is None:
             await self._without_connection(lane)
             return
@@ -153,9 +149,9 @@ class Watch:
         while not self._ended:
             if self._unsaid is not None:
                 await self._say(connection)
-                await self._until_ended(ACK_SECONDS)
+                await self._until_ended(timing.ACK_SECONDS)
             elif self._behind:
-                await self._until_ended(LATE_SECONDS)
+                await self._until_ended(timing.LATE_SECONDS)
                 self._state.late = self._behind
             else:
                 await self._news.wait()
@@ -192,7 +188,7 @@ class Watch:
             return
         with (
             anyio.CancelScope(shield=True),
-            anyio.move_on_after(LEAVE_SECONDS),
+            anyio.move_on_after(timing.LEAVE_SECONDS),
             suppress(PxBoxError, Transient),
         ):
             await self._say(connection)

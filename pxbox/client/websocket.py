@@ -1,4 +1,4 @@
-"""One WebSocket connection: httpx makes the handshake, wsproto the frames.
+"""One WebSocket connection, after its handshake: wsproto makes and reads the frames.
 
 What may be held in memory is bounded both ways, and nothing here waits for a peer that does not
 read: writing is one task's work, so a cancelled sender never leaves half a frame behind.
@@ -6,53 +6,28 @@ read: writing is one task's work, so a cancelled sender never leaves half a fram
 
 from __future__ import annotations
 
-import base64
-import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 
 import anyio
+import httpcore
+from wsproto.connection import Connection, ConnectionState, ConnectionType
+from wsproto.events import CloseConnection, Event, Ping, TextMessage
+from wsproto.utilities import ProtocolError
 
-from pxbox.client.errors import Unreachable
-
-if TYPE_CHECKING:
-    import httpx
+from pxbox.client import timing
+from pxbox.client.closing import Closed
 
 MOST_MESSAGE_BYTES = 32 * 1024 * 1024
 MOST_QUEUED_BYTES = 1024 * 1024
-CLOSE_SECONDS = 2.0
 _CHUNK_BYTES = 256 * 1024
-
-
-class Refused(Exception):
-    """The handshake was answered by something other than a WebSocket."""
-
-    def __init__(
-        self, status: int, content_type: str, body: bytes, retry_after: str | None
-    ) -> None:
-        super().__init__(f"the handshake was answered with {status}")
-        self.status = status
-        self.content_type = content_type
-        self.body = body
-        self.retry_after = retry_after
-
-
-class Closed(Exception):
-    """The connection has ended; `code` is the peer's, 1006 where it gave none."""
-
-    def __init__(self, code: int, reason: str = "") -> None:
-        super().__init__(f"the connection was closed with {code} {reason}".rstrip())
-        self.code = code
-        self.reason = reason
+_BROKEN = (httpcore.NetworkError, httpcore.TimeoutException, OSError)
 
 
 class WebSocket:
-    """Made by `open_websocket`. One task calls `receive`, one `write`; any may `send`."""
+    """Made by `http.open_websocket`. One task calls `receive`, one `write`; any may `send`."""
 
     def __init__(self, stream: Any) -> None:
-        from wsproto.connection import Connection, ConnectionType
-
         self._stream = stream
         self._wire = Connection(ConnectionType.CLIENT)
         self._out = bytearray()
@@ -64,8 +39,6 @@ class WebSocket:
 
     async def send(self, text: str) -> None:
         """Queue one message; waits only while the peer is far behind. Raises Closed."""
-        from wsproto.events import TextMessage
-
         while len(self._out) >= MOST_QUEUED_BYTES and self._end is None:
             await self._drained.wait()
         if self._end is not None:
@@ -74,8 +47,6 @@ class WebSocket:
 
     async def write(self) -> None:
         """Write what is queued, until cancelled. Raises Closed if the connection breaks."""
-        import httpcore
-
         try:
             while True:
                 await self._wanted.wait()
@@ -84,14 +55,11 @@ class WebSocket:
                 await self._stream.write(queued)
                 self._drained.set()
                 self._drained = anyio.Event()
-        except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+        except _BROKEN as error:
             raise self._ended(1006, str(error)) from None
 
     async def receive(self) -> list[str]:
         """The messages that have come, at least one, in order. Raises Closed."""
-        import httpcore
-        from wsproto.utilities import ProtocolError
-
         messages: list[str] = []
         while not messages:
             if self._end is not None:
@@ -100,14 +68,13 @@ class WebSocket:
                 data = await self._stream.read(_CHUNK_BYTES)
                 self._wire.receive_data(data or None)
                 self._take(messages)
-            except (httpcore.NetworkError, httpcore.TimeoutException, OSError) as error:
+            except _BROKEN as error:
                 raise self._ended(1006, str(error)) from None
             except ProtocolError as error:
                 raise self._ended(1002, str(error)) from None
         return messages
 
     def _take(self, messages: list[str]) -> None:
-        from wsproto.events import CloseConnection, Ping, TextMessage
 
         for event in self._wire.events():
             if isinstance(event, TextMessage):
@@ -127,7 +94,7 @@ class WebSocket:
                 self._ended(int(event.code), event.reason or "")
                 return
 
-    def _queue(self, event: Any) -> None:
+    def _queue(self, event: Event) -> None:
         self._out += self._wire.send(event)
         self._wanted.set()
 
@@ -139,72 +106,15 @@ class WebSocket:
 
     async def aclose(self) -> None:
         """Say goodbye where that is possible at once, and let go of the socket."""
-        from wsproto.connection import ConnectionState
-        from wsproto.events import CloseConnection
-
         goodbye = b""
         if self._end is None and self._wire.state is ConnectionState.OPEN:
             goodbye = self._wire.send(CloseConnection(1000))
         self._ended(1000, "")
         with anyio.CancelScope(shield=True):
             # A peer that does not read, or a path that leads nowhere, holds nobody up.
-            with anyio.move_on_after(CLOSE_SECONDS):
+            with anyio.move_on_after(timing.LEAVE_SECONDS):
                 # It is being left: how that failed tells nothing.
                 with suppress(Exception):
                     await self._stream.write(bytes(self._out) + goodbye)
-            with anyio.move_on_after(CLOSE_SECONDS):
+            with anyio.move_on_after(timing.LEAVE_SECONDS):
                 await self._stream.aclose()
-
-
-@asynccontextmanager
-async def open_websocket(
-    http: httpx.AsyncClient, url: str, headers: dict[str, str], patience: float
-) -> AsyncIterator[WebSocket]:
-    """A connection that lasts as long as the block.
-
-    Raises Refused, or Unreachable where nobody answered within `patience` seconds.
-    """
-    import httpx
-    from wsproto.utilities import generate_accept_token
-
-    nonce = base64.b64encode(os.urandom(16))
-    upgrade = {
-        "connection": "Upgrade", "upgrade": "websocket", "sec-websocket-version": "13",
-        "sec-websocket-key": nonce.decode(),
-    }  # fmt: skip
-    request = http.build_request("GET", url, headers={**upgrade, **headers})
-    try:
-        with anyio.fail_after(patience):
-            response = await http.send(request, stream=True)
-    except (httpx.TransportError, TimeoutError) as error:
-        raise Unreachable(
-            f"no WebSocket at {url}: {error or 'no answer'}", retryable=True
-        ) from None
-    accepted = response.headers.get("sec-websocket-accept", "").encode()
-    if response.status_code != 101 or accepted != generate_accept_token(nonce):
-        raise await _refusal(response, patience)
-    socket = WebSocket(response.extensions["network_stream"])
-    try:
-        yield socket
-    finally:
-        await socket.aclose()
-        with anyio.CancelScope(shield=True):
-            await response.aclose()
-
-
-async def _refusal(response: httpx.Response, patience: float) -> Exception:
-    import httpx
-
-    try:
-        with anyio.move_on_after(patience):
-            await response.aread()
-    except httpx.TransportError:
-        pass
-    finally:
-        with anyio.CancelScope(shield=True):
-            await response.aclose()
-    body = response.content if response.is_stream_consumed else b""
-    headers = response.headers
-    return Refused(
-        response.status_code, headers.get("content-type", ""), body, headers.get("retry-after")
-    )

@@ -18,11 +18,10 @@ CITY = {
 class Cast:
     """An asker and a responder, by name, and clients for them."""
 
-    def __init__(self, broker: Broker, url: str | None = None) -> None:
+    def __init__(self, broker: Broker, alice: str | None = None, asker: str | None = None) -> None:
         self.broker = broker
-        self.url = url or broker.url
-        self.alice = f"alice-{uuid4().hex[:8]}"
-        self.asker = f"asker-{uuid4().hex[:8]}"
+        self.alice = alice or f"alice-{uuid4().hex[:8]}"
+        self.asker = asker or f"asker-{uuid4().hex[:8]}"
 
     async def introduce(self) -> None:
         """Make the responder."""
@@ -30,7 +29,7 @@ class Cast:
             await px.entities.create("user", self.alice)
 
     def client(self, sub: str, url: str | None = None, patience: float = 30.0) -> AsyncPxBox:
-        return AsyncPxBox(url or self.url, self.broker.token(sub), patience=patience)
+        return AsyncPxBox(url or self.broker.url, self.broker.token(sub), patience=patience)
 
     def asking(self, url: str | None = None, patience: float = 30.0) -> AsyncPxBox:
         """A client of who asks."""

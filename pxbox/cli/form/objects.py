@@ -18,14 +18,16 @@ if TYPE_CHECKING:
 
 def ask_object(walk: Walk, view: View, about: About) -> Asking:
     """Ask for the object that the view describes; one that is optional, only if it is wanted."""
-    if not about.required and walk.known.asks(about.pointer):
+    # Where all entries are wanted or not one by one, the first of them is the question.
+    only_entries = not (view.properties or view.required or view.alternatives)
+    if not about.required and not only_entries and walk.known.asks(about.pointer):
         known = isinstance(walk.known.at(about.pointer), dict)
         if not (yield Proceed(about, "Fill in", known)):
             return SKIPPED
     object = _Object(walk, list(view.sources), about)
     yield from object.ask_members()
     yield from ask_entries(walk, object.view(), about, object.answer, object.asked)
-    return object.answer
+    return object.answer if object.answer or about.required or not only_entries else SKIPPED
 
 
 @dataclass(slots=True)
@@ -144,7 +146,7 @@ class _Object:
 
     def _choose(self, group: Alternatives) -> Asking:
         known = self.walk.known.at(self.about.pointer)
-        about = replace(self.about, help="", required=True)
+        about = replace(self.about, help="Which of these?", required=True)
         pick = branches.pick_branch(self.walk.sheet, group, about, known)
         if pick.start is not None and not self.walk.known.asks(self.about.pointer):
             return pick.options[pick.start].value
