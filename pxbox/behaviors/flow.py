@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace as replaced
 
-from actors.journal import AlarmClear, AlarmFired, Commit, Committed, Conflict, Journal
+from actors.journal import AlarmClear, AlarmFired, Commit, Committed, Conflict, Event, Journal
 from pxbox.behaviors.courier import CancelMessage
 from pxbox.behaviors.durable import (
     ATTEMPTS,
@@ -137,7 +137,7 @@ class FlowActor:
     async def _create(self, message: CreateFlow) -> FlowDone:
         now = self._around.journal.now()
         flow = replaced(message.flow, version=1, created_at=now, updated_at=now)
-        news = () if flow.external else woken(flow.ref, f"{flow.id}.1")
+        news = () if flow.external else woken(flow.ref, f"{flow.id}.1", now)
         commit = Commit(
             id=uuid4(),
             rows=(new_flow_row(flow, message.input, message.cursor),),
@@ -208,7 +208,11 @@ class FlowActor:
             rows=(flow_row(after, runnable="now" if transition.runnable else "clear"),),
             events=(
                 told(after, transition.type, by),
-                *(woken(after.ref, f"{after.id}.{after.version}") if transition.runnable else ()),
+                *(
+                    woken(after.ref, f"{after.id}.{after.version}", now)
+                    if transition.runnable
+                    else ()
+                ),
             ),
         )
         if isinstance(command, domain.Cancel):
@@ -225,7 +229,7 @@ class FlowActor:
         commit = Commit(id=uuid4(), rows=(flow_row(after),))
         if waiting is not None:
             settlement, news = settled(
-                after.ref, waiting.id, WaitOutcome.RECEIVED, bytes(message.data)
+                after.ref, waiting.id, WaitOutcome.RECEIVED, now, bytes(message.data)
             )
             commit = replace(
                 commit,
@@ -269,7 +273,7 @@ class FlowActor:
             return await self._commit(Commit(id=uuid4(), alarms=(gone,)), flow, None)
         outcome = WaitOutcome.FIRED if wait.kind is WaitKind.TIMER else WaitOutcome.EXPIRED
         after = replaced(flow, version=flow.version + 1)
-        settlement, news = settled(after.ref, wait.id, outcome)
+        settlement, news = settled(after.ref, wait.id, outcome, self._around.journal.now())
         # Guarded by the version: a signal that takes this wait is not lost to its expiry.
         commit = Commit(
             id=uuid4(),
@@ -296,7 +300,11 @@ class FlowActor:
             rows=(flow_row(after, runnable="now" if transition.runnable else "clear"),),
             events=(
                 told(after, "flow.cancelled", message.by),
-                *(woken(after.ref, f"{after.id}.{after.version}") if transition.runnable else ()),
+                *(
+                    woken(after.ref, f"{after.id}.{after.version}", now)
+                    if transition.runnable
+                    else ()
+                ),
             ),
             received=received,
         )
@@ -321,6 +329,9 @@ class FlowActor:
             # Another process fired this alarm, or received this message.
             return FlowDone(after)
         raise Stale
+
+    def _woken(self, after: Flow) -> tuple[Event, ...]:
+        return woken(after.ref, f"{after.id}.{after.version}", after.updated_at)
 
     async def _confirm(self, flow: Flow) -> None:
         if not await self._around.journal.confirm("flow", self._id, flow.version):

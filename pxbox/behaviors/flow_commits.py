@@ -70,7 +70,9 @@ def take_signals(flow: Flow, waits: Sequence[NewWait]) -> tuple[Flow, tuple[Sett
 
 
 def _received(flow: Flow, wait: NewWait, signal: Signal) -> Settlement:
-    settlement, _ = settled(flow.ref, wait.id, WaitOutcome.RECEIVED, bytes(signal.data))
+    settlement, _ = settled(
+        flow.ref, wait.id, WaitOutcome.RECEIVED, flow.updated_at, bytes(signal.data)
+    )
     return settlement
 
 
@@ -142,7 +144,7 @@ def _opened(commit: Commit, flow: Flow, wait: NewWait) -> Commit:
             events=(
                 *commit.events,
                 told(child, "flow.created", child.requestor),
-                *woken(child.ref, f"{child.id}.1"),
+                *woken(child.ref, f"{child.id}.1", flow.updated_at),
             ),
         )
     return commit
@@ -176,7 +178,7 @@ def _settles_parent(commit: Commit, flow: Flow, result: Raw | None) -> Commit:
         FlowStatus.CANCELLED: WaitOutcome.CANCELLED,
     }[flow.status]
     data = _encode(flow.error) if result is None else bytes(result)
-    settlement, news = settled(flow.parent.flow, flow.parent.wait, outcome, data)
+    settlement, news = settled(flow.parent.flow, flow.parent.wait, outcome, flow.updated_at, data)
     return replace(
         commit,
         settlements=(*commit.settlements, settlement),

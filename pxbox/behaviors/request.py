@@ -383,7 +383,9 @@ def _settling(
         return (), ()
     reason = after.reason if isinstance(event, domain.Declined | domain.Cancelled) else None
     data = _encode({"by": after.closed_by, "reason": reason, "responseId": after.response_id})
-    settlement, news = settled(after.flow, after.id, _OUTCOMES[after.status], data)
+    settlement, news = settled(
+        after.flow, after.id, _OUTCOMES[after.status], after.updated_at, data
+    )
     return (settlement,), news
 
 

@@ -123,7 +123,7 @@ class Requests:
         key = details.get("key")
         created = await self._px.carry_out(
             "createRequest",
-            _question(shape, to, details),
+            question(shape, to, details),
             wire.RequestCreated,
             None if key is None else f"ask:{key}",
         )
@@ -176,7 +176,7 @@ class Requests:
         raise no_answer(await self.get(id))
 
 
-def _question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, Any]:
+def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, Any]:
     """The input of createRequest."""
     prefill = details.get("prefill")
     input: dict[str, Any] = {

@@ -29,11 +29,14 @@ class FlowData(msgspec.Struct, rename="camel"):
 
 
 class WorkData(msgspec.Struct, rename="camel"):
-    """What workers hear: a flow of theirs is to be run."""
+    """What workers hear: a flow of theirs is to be run. What woke it need not have written it, so
+    there is no version of it to tell: 0."""
 
     id: str
     type: str
     flow_id: str
+    version: int
+    at: datetime
 
 
 def channels_of(flow: Flow) -> tuple[str, ...]:
@@ -52,7 +55,7 @@ def flow_event(flow: Flow, type: str, actor: str | None) -> tuple[str, bytes]:
     return event_id, _encode(data)
 
 
-def work_event(flow_id: str, cause: str) -> tuple[str, bytes]:
+def work_event(flow_id: str, cause: str, at: datetime) -> tuple[str, bytes]:
     """The same for the internal channel of its kind; `cause` is what woke it, an id."""
     event_id = f"{cause}.work"
-    return event_id, _encode(WorkData(event_id, "flow.runnable", flow_id))
+    return event_id, _encode(WorkData(event_id, "flow.runnable", flow_id, 0, at))

@@ -17,7 +17,7 @@ Kind = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}\Z")]
 Version = Annotated[int, Meta(ge=1, le=1_000_000)]
 # A step or wait as its flow names it: name and occurrence.
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
-Digest = Annotated[str, Meta(min_length=1, max_length=64)]
+Digest = Annotated[str, Meta(max_length=64)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Count = Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
 

@@ -90,6 +90,11 @@ ROUTES = (
     Route("POST", "/v1/flows/{id}/checkpoint", "checkpointFlow"),
     Route("GET", "/v1/flows/{id}/timeline", "getFlowTimeline"),
     Route("GET", "/v1/flows/{id}/history", "getFlowHistory"),
+    Route("POST", "/v1/workers", "openSession", 201, location="/v1/workers/"),
+    Route("POST", "/v1/workers/{id}/renew", "renewSession"),
+    Route("POST", "/v1/workers/{id}/close", "closeSession"),
+    Route("POST", "/v1/workers/{id}/lease", "leaseFlows"),
+    Route("POST", "/v1/workers/{id}/handBack", "handBack"),
 )
 
 # Named in the contract, not built yet: answered by 501.

@@ -95,7 +95,9 @@ async def tell_workers(parts: Parts, flows: Sequence[Runnable]) -> None:
     events: list[Event] = []
     for flow in flows:
         if flow.to_run:
-            events += woken(FlowRef(flow.id, flow.kind, None), f"{flow.id}.{uuid4()}")
+            events += woken(
+                FlowRef(flow.id, flow.kind, None), f"{flow.id}.{uuid4()}", parts.journal.now()
+            )
     if events:
         await submit(parts.journal, Commit(id=uuid4(), events=tuple(events)))
 
