@@ -97,7 +97,8 @@ class Context:
             named = {**named, "idempotency_key": f"{run.flow_id}:{key}"}
         run.step_begins()
         try:
-            result = await _attempt(key, functools.partial(function, *arguments, **named), retry)
+            call = functools.partial(function, *arguments, **named)
+            result = await _attempt(key, call, retry, run.pause)
         finally:
             run.step_ends()
         await run.record_step(key, what, result)
@@ -212,7 +213,9 @@ class Context:
         return hashlib.sha256(f"{self.flow_id}/{self._run.key(name)}".encode()).digest()
 
 
-async def _attempt(key: str, call: Callable[[], Any], retry: Retry) -> bytes:
+async def _attempt(
+    key: str, call: Callable[[], Any], retry: Retry, pause: Callable[[float], Awaitable[None]]
+) -> bytes:
     """The record of the call's result, or of its last failure."""
     failed = 0
     while True:
@@ -224,7 +227,7 @@ async def _attempt(key: str, call: Callable[[], Any], retry: Retry) -> bytes:
                 return _failure(error)
         except Exception as error:
             return _failure(error)
-        await anyio.sleep(retry.pause(failed))
+        await pause(retry.pause(failed))
 
 
 async def _called(call: Callable[[], Any]) -> Any:

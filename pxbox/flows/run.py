@@ -46,6 +46,10 @@ class Backend(Protocol):
 
     def now(self) -> datetime: ...
 
+    async def pause(self, seconds: float) -> None:
+        """Let time go by before something is tried again."""
+        ...
+
     async def checkpoint(self, frame: dict[str, Any]) -> Checkpointed:
         """Make it durable. Raises PxBoxErrors; repeating the same frame is safe."""
         ...
@@ -101,8 +105,10 @@ class Run:
         self._came: dict[str, anyio.Event] = {}
         self._awaiting: set[str] = set()
         self._active = 0
+        self._acking = 0
         self._moved = 0
-        self._told = False
+        # Where a replay ends, the flow has to be made to wait again.
+        self._told = True
         self._end: _End | None = None
         self._begin()
 
@@ -128,6 +134,9 @@ class Run:
 
     def now(self) -> datetime:
         return self._backend.now()
+
+    async def pause(self, seconds: float) -> None:
+        await self._backend.pause(seconds)
 
     async def go(self) -> Ending:
         """Run to the end of the flow, or of our part in it."""
@@ -275,7 +284,12 @@ class Run:
         raise Restarting(bytes(to_json(input)))
 
     async def _acked(self, key: str) -> None:
-        await self._acks[key].wait()
+        self._acking += 1
+        self._touch()
+        try:
+            await self._acks[key].wait()
+        finally:
+            self._acking -= 1
         if key in self._refused:
             raise self._refused.pop(key)
         self._moved += 1
@@ -297,7 +311,7 @@ class Run:
             end = await self._attempt(attempt)
             if end is not None:
                 break
-            await anyio.sleep(self.kind.retry.pause(attempt))
+            await self.pause(self.kind.retry.pause(attempt))
             attempt += 1
             self._begin()
         if end.status is not FlowStatus.COMPLETED and end.parked is None and end.restart is None:
@@ -310,7 +324,7 @@ class Run:
         try:
             with anyio.CancelScope() as self._scope:
                 result = await self._call()
-                self._meet_all("the code has come to its end")
+                self._meet_all("the code comes to its end without it")
                 return _End(FlowStatus.COMPLETED, to_json(result))
         except Restarting as again:
             return _End(FlowStatus.RUNNING, restart=again.input)
@@ -370,7 +384,7 @@ class Run:
                 await anyio.lowlevel.checkpoint()
 
     def _waits(self) -> bool:
-        return bool(self._awaiting) and not self._active and not self._outbox.steps
+        return bool(self._awaiting) and not self._active and not self._acking
 
     async def _save(self) -> None:
         frame = self._frame()
@@ -465,13 +479,13 @@ class Run:
     def _meet_all(self, where: str) -> None:
         if self._unmet:
             missed = min(self._unmet)
-            raise NotDeterministic(missed, f"it is recorded, and {where} without it")
+            raise NotDeterministic(missed, f"it is recorded, but {where}")
 
     def _meet_all_or_park(self) -> None:
         """Nothing moves any more: what is recorded and was not met will not be."""
         new = self._outbox.keys[0]
         try:
-            self._meet_all(f"the code does {new} instead")
+            self._meet_all(f"the code does {new} where it was")
         except NotDeterministic as parked:
             self._end = _End(FlowStatus.RUNNING, parked=parked)
             self._touch()

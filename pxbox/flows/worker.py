@@ -97,6 +97,9 @@ class Worker:
         """What `ctx.now()` records."""
         return datetime.now(UTC)
 
+    async def pause(self, seconds: float) -> None:
+        await anyio.sleep(seconds)
+
     async def checkpoint(self, frame: dict[str, Any]) -> Checkpointed:
         """Make it durable, however long the broker is away."""
         backoff = Backoff()
