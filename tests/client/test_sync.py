@@ -25,15 +25,19 @@ def client(people: Cast, sub: str) -> PxBox:
 
 
 def test_asking_blocks_until_somebody_has_answered(people: Cast) -> None:
-    with client(people, people.asker) as asker, client(people, people.alice) as alice:
-        with ThreadPoolExecutor(1) as pool, alice.inbox(people.alice) as inbox:
-            asked = pool.submit(lambda: asker.ask(CITY, to=people.alice))
-            change = next(inbox)
-            assert [item.id for item in inbox.items] == [change.item.id]
-            with pytest.raises(errors.ValidationFailed):
-                alice.requests.answer(change.item.id, {})
-            alice.requests.answer(change.item.id, {"city": "Oslo"})
-            assert asked.result(30) == {"city": "Oslo"}
+    with (
+        client(people, people.asker) as asker,
+        client(people, people.alice) as alice,
+        ThreadPoolExecutor(1) as pool,
+        alice.inbox(people.alice) as inbox,
+    ):
+        asked = pool.submit(lambda: asker.ask(CITY, to=people.alice))
+        change = next(inbox)
+        assert [item.id for item in inbox.items] == [change.item.id]
+        with pytest.raises(errors.ValidationFailed):
+            alice.requests.answer(change.item.id, {})
+        alice.requests.answer(change.item.id, {"city": "Oslo"})
+        assert asked.result(30) == {"city": "Oslo"}
 
 
 def test_events_are_iterated_and_handles_waited_on(people: Cast) -> None:
