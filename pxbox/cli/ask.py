@@ -33,8 +33,7 @@ def ask(
     Parameters
     ----------
     schema
-        What the answer must be, a JSON Schema: a file, @file, - for standard input, or the JSON
-        itself.
+        What the answer must be, a JSON Schema: a file, @- for standard input, or the JSON itself.
     to
         Whom to ask: a handle, group:NAME, role:NAME, an id or an alias. Several times for several:
         any one of them may answer.

@@ -148,6 +148,11 @@ def _finish(where: Where, id: str, draft: _Draft) -> None:
                     call(where, lambda px: px.requests.answer(id, draft.value))
                 except errors.ValidationFailed as refused:
                     draft.mend(refused.errors)
+                except CommandFailed as failed:
+                    if failed.exit is not Exit.UNREACHABLE:
+                        raise
+                    # What was typed is still here: it can be sent again.
+                    note(str(failed))
                 else:
                     return
             case "Change something":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -48,7 +49,8 @@ def call(where: Where, action: Callable[[AsyncPxBox], Awaitable[T]]) -> T:
             return await action(px)
 
     try:
-        return anyio.run(run)
+        # A loop of asyncio's own, whatever policy a library has set.
+        return anyio.run(run, backend_options={"loop_factory": asyncio.SelectorEventLoop})
     except errors.PxBoxError as error:
         if error.code == "invalid_answer":
             raise

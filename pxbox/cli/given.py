@@ -16,12 +16,12 @@ STANDARD_INPUT = "-"
 
 
 def read_json(text: str, what: str) -> Any:
-    """The JSON in `text`, in the file `@path`, or on standard input (`@-` or `-`).
+    """The JSON in `text`, in the file `@path`, or on standard input (`@-`).
 
     What is no JSON but the path of a file is read from there. Raises CommandFailed.
     """
     source = what
-    if text == STANDARD_INPUT or text.startswith("@"):
+    if text.startswith("@"):
         name = text.removeprefix("@")
         text, source = read_file(name), f"{what} in {name}"
     elif text[:1] not in '{["' and _is_file(text):

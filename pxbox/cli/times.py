@@ -48,11 +48,11 @@ def distance(moment: datetime, now: datetime | None = None) -> str:
     left = abs(seconds)
     parts: list[str] = []
     for size, unit in _STEPS:
-        if left >= size and len(parts) < _UNITS_SHOWN:
-            parts.append(f"{left // size} {unit}")
-        if parts and not left % size:
+        count, left = divmod(left, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        if parts and (not count or len(parts) == _UNITS_SHOWN):
             break
-        left %= size
     text = " ".join(parts)
     if not text:
         return "now"

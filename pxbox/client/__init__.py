@@ -9,8 +9,9 @@ from pxbox.client.events import Event, Gap, MembershipEvent, Position, RequestEv
 from pxbox.client.inbox import Change, ChangeKind, Inbox
 from pxbox.client.requests import Answer, RequestHandle
 from pxbox.client.stream import EventStream
+from pxbox.client.sync import PxBox
 
 __all__ = [
     "Answer", "AsyncPxBox", "Change", "ChangeKind", "Event", "EventStream", "Gap", "Inbox",
-    "MembershipEvent", "Position", "RequestEvent", "RequestHandle", "errors",
+    "MembershipEvent", "Position", "PxBox", "RequestEvent", "RequestHandle", "errors",
 ]  # fmt: skip

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypedDict, TypeVar, Unpack, overload
 
 import anyio
@@ -11,7 +12,7 @@ import msgspec
 
 from pxbox.client.errors import Cancelled, Conflict, Declined, Expired, NoAnswer, NotFound
 from pxbox.client.schemas import Shape, shape_of, to_json
-from pxbox.client.times import When, as_moment
+from pxbox.client.times import aware, deadline_of
 from pxbox.model import wire
 from pxbox.model.request import OPEN, Status
 
@@ -27,14 +28,14 @@ AsSchema = type[Any] | Mapping[str, Any] | bool
 class Details(TypedDict, total=False):
     """What can be said of a question beside its schema and its addressees.
 
-    `deadline` closes the request, `attention` only signals. `prefill` and `ui_hints` are for the
-    form. `claim_ttl` is in seconds. `key` names the question for good: whoever asks again with the
-    same key and the same question, be it after a restart, gets the request that is there; another
-    question with it is a Conflict.
+    `deadline`, a moment or how long from now, closes the request; `attention` only signals.
+    `prefill` and `ui_hints` are for the form. `claim_ttl` is in seconds. `key` names the question:
+    whoever asks again with the same key and the same question within 24 hours, be it after a
+    restart, gets the request that is there; another question with it is a Conflict.
     """
 
-    deadline: When | None
-    attention: When | None
+    deadline: datetime | timedelta | None
+    attention: datetime | None
     prefill: Any
     ui_hints: Mapping[str, Any] | None
     claim_ttl: int | None
@@ -125,7 +126,7 @@ class Requests:
             "createRequest",
             question(shape, to, details),
             wire.RequestCreated,
-            None if key is None else f"ask:{key}",
+            None if key is None else f"ask:{hashlib.sha256(key.encode()).hexdigest()}",
         )
         return RequestHandle(self._px, created, shape)
 
@@ -182,8 +183,8 @@ def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, A
     input: dict[str, Any] = {
         "schema": shape.schema,
         "to": to if isinstance(to, str) else list(to),
-        "deadlineAt": as_moment(details.get("deadline")),
-        "attentionAt": as_moment(details.get("attention")),
+        **deadline_of(details.get("deadline")),
+        "attentionAt": aware(details.get("attention")),
         "prefill": None if prefill is None else to_json(prefill),
         "uiHints": details.get("ui_hints"),
         "claimTtl": details.get("claim_ttl"),

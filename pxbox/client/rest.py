@@ -116,7 +116,7 @@ def call_of(op: str, input: bytes, headers: Mapping[str, str], prefer: Prefer | 
     if method == "POST":
         sent["content-type"] = "application/json"
         return Call(method, path, sent, None, msgspec.json.encode(members), wait)
-    query = {name: _text(raw) for name, raw in members.items() if raw != b"null"}
+    query = {name: _text(raw) for name, raw in members.items() if bytes(raw) != b"null"}
     return Call(method, path, sent, query, None, wait)
 
 

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+import math
+from datetime import datetime, timedelta
+from typing import Any
 
-When = datetime | timedelta
 
-
-def as_moment(when: When | None) -> datetime | None:
-    """The moment meant. Raises ValueError for one without an offset: whose clock would it be?"""
-    if when is None:
-        return None
-    if isinstance(when, timedelta):
-        return datetime.now(UTC) + when
-    if when.tzinfo is None:
-        raise ValueError("a time needs a UTC offset, such as datetime.now(UTC)")
+def aware(when: datetime | None) -> datetime | None:
+    """The moment. Raises ValueError for one without an offset: whose clock would it be?"""
+    if when is not None and when.tzinfo is None:
+        raise ValueError("a time needs a UTC offset, such as that of datetime.now(UTC)")
     return when
+
+
+def deadline_of(when: datetime | timedelta | None) -> dict[str, Any]:
+    """The member of createRequest that says so. Raises ValueError.
+
+    A time from now is left to the broker's clock: it is the same whenever the question is repeated.
+    """
+    if isinstance(when, timedelta):
+        return {"deadlineIn": math.ceil(when.total_seconds())}
+    return {"deadlineAt": aware(when)}

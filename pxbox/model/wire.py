@@ -37,7 +37,7 @@ class CreateRequest(Input):
     """Ask an entity for data.
 
     Exactly one of `entity` and `to`. `claim_ttl` is in seconds. `expires_at` is another name of
-    `deadline_at` (S8).
+    `deadline_at` (S8); `deadline_in` stands for it, in seconds from now.
     """
 
     schema: Raw
@@ -48,6 +48,7 @@ class CreateRequest(Input):
     prefill: Raw = Raw(b"null")
     deadline_at: datetime | None = None
     expires_at: datetime | None = None
+    deadline_in: Annotated[int, Meta(ge=1, le=315_360_000)] | None = None
     attention_at: datetime | None = None
     claim_ttl: Annotated[int, Meta(ge=1, le=2_592_000)] = 900
     claim_required: bool = False

@@ -123,7 +123,7 @@ async def creation(
 
 
 def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:
-    """The one deadline of its two names, checked against the clock (S8)."""
+    """The one deadline of its three forms, checked against the clock (S8)."""
     given = {time for time in (input.deadline_at, input.expires_at) if time is not None}
     for time in (*given, input.attention_at):
         if time is not None and time.tzinfo is None:
@@ -132,7 +132,11 @@ def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:
             raise InvalidTime(f"times are from {_YEARS.start} to {_YEARS.stop - 1}")
     if len(given) > 1:
         raise InvalidTime("`deadlineAt` and `expiresAt` are two names of one time; give one")
+    if given and input.deadline_in is not None:
+        raise InvalidTime("give the deadline as a time or as `deadlineIn`, not as both")
     deadline = given.pop() if given else None
+    if input.deadline_in is not None:
+        deadline = now + timedelta(seconds=input.deadline_in)
     if deadline is not None and deadline <= now:
         raise InvalidTime("the deadline has passed already", now=now)
     if deadline is not None and input.attention_at is not None and input.attention_at >= deadline:

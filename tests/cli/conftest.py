@@ -1,4 +1,4 @@
-"""The real command, in a process of its own."""
+"""The real command, in a process of its own, alone or with a real broker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from tests.brokers import SECRET, Broker
+from tests.cli.asking import SECONDS, Shell
+from tests.cli.asking import Outcome as Outcome
+
 ROOT = Path(__file__).parents[2]
-SECONDS = 60.0
-Outcome = subprocess.CompletedProcess[str]
 Pxbox = Callable[..., Outcome]
 
 
@@ -35,6 +38,24 @@ def pxbox(tmp_path: Path) -> Pxbox:
         )
 
     return run
+
+
+@pytest.fixture
+def shell(module_broker: Broker, tmp_path: Path) -> Shell:
+    """As somebody who may do everything; the token is made with the shared secret."""
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("PXBOX_")}
+    environ = {
+        **bare, "PYTHONPATH": str(ROOT), "PXBOX_URL": module_broker.url, "PXBOX_SECRET": SECRET,
+    }  # fmt: skip
+    return Shell(tmp_path, environ)
+
+
+@pytest.fixture
+def ana(shell: Shell) -> str:
+    """The handle of somebody new who can be asked."""
+    handle = f"ana-{uuid4().hex[:8]}"
+    shell.good("entities", "create", "user", handle)
+    return handle
 
 
 def refused(outcome: Outcome, code: int) -> str:

@@ -132,6 +132,7 @@ class Terminal:
         piped: bool = False,
     ) -> None:
         self.screen = Screen()
+        self.raw = b""
         self._master, slave = os.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", ROWS, COLUMNS, 0, 0))
         self._process = subprocess.Popen(
@@ -196,6 +197,7 @@ class Terminal:
         except OSError:
             # EIO: nobody has the other end any more.
             return False
+        self.raw += data
         self.screen.feed(data.decode("utf-8", "replace"))
         for reply in self.screen.replies:
             os.write(self._master, reply)

@@ -39,13 +39,24 @@ class Proxy:
     delay_seconds: float = 0.0
     answers: list[bytes] = field(default_factory=list)
     lose_reply_to: bytes | None = None
-    connections: int = 0
     times: list[float] = field(default_factory=list)
     _links: set[anyio.CancelScope] = field(default_factory=set)
     _loud: anyio.Event = field(default_factory=anyio.Event)
 
+    _news: anyio.Event = field(default_factory=anyio.Event)
+
     def __post_init__(self) -> None:
         self._loud.set()
+
+    @property
+    def connections(self) -> int:
+        """How many there have been."""
+        return len(self.times)
+
+    async def wait_connections(self, number: int) -> None:
+        """Return once there have been so many."""
+        while self.connections < number:
+            await self._news.wait()
 
     def cut(self) -> None:
         """Break every connection that there is."""
@@ -61,8 +72,9 @@ class Proxy:
         self._loud.set()
 
     async def serve(self, client: SocketStream) -> None:
-        self.connections += 1
         self.times.append(anyio.current_time())
+        self._news.set()
+        self._news = anyio.Event()
         async with client:
             with suppress(*_BROKEN), anyio.CancelScope() as scope:
                 self._links.add(scope)
@@ -142,8 +154,8 @@ async def open_proxy(target: str) -> AsyncIterator[Proxy]:
     """A proxy to the broker at this URL, on a port of its own."""
     proxy = Proxy(target)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra_attributes[SocketAttribute.local_port]()
     async with listener, anyio.create_task_group() as group:
-        port = listener.extra(SocketAttribute.local_port)
         proxy.url = f"http://127.0.0.1:{port}"
         group.start_soon(listener.serve, proxy.serve)
         try:

@@ -80,13 +80,16 @@ async def test_two_streams_of_one_channel_do_not_disturb_each_other(module_broke
     people = Cast(module_broker)
     await people.introduce()
     channel = f"entity:{people.alice}"
-    async with people.asking() as asker, people.responding() as alice:
-        async with alice.events(channel) as first:
-            await asker.requests.create(CITY, to=people.alice)
-            async with alice.events(channel, since=0) as second:
-                assert (await take(second, 1))[0].seq == 1
-            await asker.requests.create(CITY, to=people.alice)
-            assert [event.seq for event in await take(first, 2)] == [1, 2]
+    async with (
+        people.asking() as asker,
+        people.responding() as alice,
+        alice.events(channel) as first,
+    ):
+        await asker.requests.create(CITY, to=people.alice)
+        async with alice.events(channel, since=0) as second:
+            assert (await take(second, 1))[0].seq == 1
+        await asker.requests.create(CITY, to=people.alice)
+        assert [event.seq for event in await take(first, 2)] == [1, 2]
 
 
 @on_both

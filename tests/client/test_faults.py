@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import anyio
 import pytest
 from anyio.to_thread import run_sync
@@ -22,7 +24,7 @@ async def created(px: AsyncPxBox, entity: str) -> list[str]:
 
 
 async def ask_for_city(px: AsyncPxBox, to: str, key: str) -> object:
-    return await px.ask(CITY, to=to, key=key)
+    return await px.ask(CITY, to=to, key=key, deadline=timedelta(hours=2))
 
 
 @on_both
@@ -55,11 +57,15 @@ async def test_asking_again_with_the_same_key_finds_the_same_request(brokers: Br
     first = await run_sync(brokers)
     people = Cast(first)
     await people.introduce()
-    async with people.asking() as asker, people.responding() as alice:
-        async with alice.inbox(people.alice) as inbox, anyio.create_task_group() as group:
-            group.start_soon(ask_for_city, asker, people.alice, "onboarding")
-            await anext(inbox)
-            group.cancel_scope.cancel()
+    async with (
+        people.asking() as asker,
+        people.responding() as alice,
+        alice.inbox(people.alice) as inbox,
+        anyio.create_task_group() as group,
+    ):
+        group.start_soon(ask_for_city, asker, people.alice, "onboarding")
+        await anext(inbox)
+        group.cancel_scope.cancel()
     await run_sync(first.kill)
     second = await run_sync(brokers)
     people = Cast(second, alice=people.alice, asker=people.asker)
@@ -67,7 +73,7 @@ async def test_asking_again_with_the_same_key_finds_the_same_request(brokers: Br
         ids = await created(alice, people.alice)
         assert len(ids) == 1
         await alice.requests.answer(ids[0], {"city": "Oslo"})
-        assert await asker.ask(CITY, to=people.alice, key="onboarding") == {"city": "Oslo"}
+        assert await ask_for_city(asker, people.alice, "onboarding") == {"city": "Oslo"}
         assert await created(alice, people.alice) == ids
         with pytest.raises(errors.Conflict):
             await asker.ask({"type": "string"}, to=people.alice, key="onboarding")
@@ -92,16 +98,19 @@ async def test_a_stream_over_cut_connections_has_every_event_once_and_in_order(
 ) -> None:
     people = Cast(module_broker)
     await people.introduce()
-    async with open_proxy(module_broker.url) as proxy, people.asking() as asker:
-        async with people.responding(proxy.url) as alice:
-            async with alice.events(f"entity:{people.alice}") as stream:
-                seen: list[int] = []
-                for number in range(8):
-                    handle = await asker.requests.create(CITY, to=people.alice)
-                    if number % 2:
-                        proxy.cut()
-                    await asker.requests.cancel(handle.id)
-                    seen += [event.seq for event in await take(stream, 2)]
+    async with (
+        open_proxy(module_broker.url) as proxy,
+        people.asking() as asker,
+        people.responding(proxy.url) as alice,
+        alice.events(f"entity:{people.alice}") as stream,
+    ):
+        seen: list[int] = []
+        for number in range(8):
+            handle = await asker.requests.create(CITY, to=people.alice)
+            if number % 2:
+                proxy.cut()
+            await asker.requests.cancel(handle.id)
+            seen += [event.seq for event in await take(stream, 2)]
         assert seen == list(range(1, 17))
         assert proxy.connections > 4
 
@@ -115,15 +124,18 @@ async def test_a_silent_path_is_given_up_and_made_anew(
     monkeypatch.setattr(timing, "PONG_SECONDS", 0.2)
     people = Cast(module_broker)
     await people.introduce()
-    async with open_proxy(module_broker.url) as proxy, people.responding(proxy.url) as alice:
-        async with alice.events(f"entity:{people.alice}") as stream, people.asking() as asker:
-            proxy.silence()
-            await asker.requests.create(CITY, to=people.alice)
-            while proxy.connections < 3:
-                await anyio.sleep(0.01)
-            proxy.cut()
-            proxy.resound()
-            assert (await take(stream, 1))[0].seq == 1
+    async with (
+        open_proxy(module_broker.url) as proxy,
+        people.responding(proxy.url) as alice,
+        alice.events(f"entity:{people.alice}") as stream,
+        people.asking() as asker,
+    ):
+        proxy.silence()
+        await asker.requests.create(CITY, to=people.alice)
+        await proxy.wait_connections(3)
+        proxy.cut()
+        proxy.resound()
+        assert (await take(stream, 1))[0].seq == 1
 
 
 @on_both
@@ -228,11 +240,14 @@ async def test_a_reader_far_behind_gets_everything(
     monkeypatch.setattr(watch, "FEW_WAITING", 2)
     people = Cast(module_broker)
     await people.introduce()
-    async with people.asking() as asker, people.responding() as alice:
-        async with alice.events(f"entity:{people.alice}") as stream:
-            for _ in range(30):
-                await asker.requests.create(CITY, to=people.alice)
-            assert [event.seq for event in await take(stream, 30)] == list(range(1, 31))
+    async with (
+        people.asking() as asker,
+        people.responding() as alice,
+        alice.events(f"entity:{people.alice}") as stream,
+    ):
+        for _ in range(30):
+            await asker.requests.create(CITY, to=people.alice)
+        assert [event.seq for event in await take(stream, 30)] == list(range(1, 31))
 
 
 @on_both

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from pxbox.client import errors
@@ -37,3 +39,56 @@ async def test_a_wrong_answer_says_where_it_is_wrong(module_broker: Broker) -> N
             await alice.requests.answer(handle.id, {"city": ""})
         assert [error.pointer for error in failed.value.errors] == ["/city"]
         assert failed.value.code == "invalid_answer"
+
+
+@on_both
+async def test_a_deadline_from_now_goes_by_the_brokers_clock(module_broker: Broker) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    async with people.asking() as asker:
+        handle = await asker.requests.create(CITY, to=people.alice, deadline=timedelta(hours=2))
+        assert handle.request.deadline_at is not None
+        assert handle.request.deadline_at == handle.request.created_at + timedelta(hours=2)
+        with pytest.raises(ValueError, match="UTC offset"):
+            await asker.requests.create(CITY, to=people.alice, deadline=datetime(2040, 1, 1))  # noqa: DTZ001
+        both = {"deadlineIn": 60, "deadlineAt": datetime.now(UTC) + timedelta(hours=1)}
+        with pytest.raises(errors.ValidationFailed) as failed:
+            await asker.call("createRequest", {"schema": CITY, "to": people.alice, **both})
+        assert failed.value.code == "invalid_time"
+
+
+@on_both
+async def test_entities_queues_and_checks(module_broker: Broker) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    async with people.client("admin") as px:
+        group = await px.entities.create("group", f"team-{people.alice}", meta={"floor": 3})
+        assert (await px.entities.add_member(group.address, people.alice)).present
+        assert len((await px.entities.get(group.address)).members) == 1
+        with pytest.raises(errors.Conflict) as taken:
+            await px.entities.create("user", people.alice)
+        assert taken.value.code == "address_taken"
+        handle = await px.requests.create(CITY, to=group.address)
+        assert [item.id for item in (await px.queue(group.address)).items] == [handle.id]
+        assert not (await px.entities.remove_member(group.address, people.alice)).present
+        assert (await px.validate(CITY, {"city": "Oslo"})).valid
+        assert [error.pointer for error in (await px.validate(CITY, {"city": 1})).errors] == [
+            "/city"
+        ]
+        with pytest.raises(errors.NotFound):
+            await px.requests.get("01JZQ7Z5N8X4T3W2V1R0QPMKHG")
+        with pytest.raises(errors.NotSupported):
+            await px.call("nameTheMoon")
+
+
+@on_both
+async def test_an_answer_too_large_for_one_message_goes_by_another_way(
+    module_broker: Broker,
+) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    async with people.asking() as asker, people.responding() as alice:
+        handle = await asker.requests.create({"type": "string"}, to=people.alice)
+        text = "x" * 1_040_000
+        await alice.requests.answer(handle.id, text)
+        assert (await handle.wait()).data == text

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from typing import Any
+from urllib.parse import urljoin
 
-import jsonschema_rs
+from jsonschema_rs import ValidationError, Validator
 from referencing.exceptions import Unresolvable
 
 from pxbox.cli.form.view import Conditional, Schema, View
@@ -21,7 +22,8 @@ from pxbox.domain.dialect import (
 )
 from pxbox.model.errors import FieldError
 
-_ROOT = "urn:pxbox:form"
+# What relative identifiers inside can be joined to.
+_ROOT = "https://form.invalid/form"
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
@@ -35,7 +37,7 @@ class Sheet:
         self._resolver = REGISTRY.with_resource(resource.id() or "", resource).resolver(
             resource.id() or ""
         )
-        self._validators: dict[str, jsonschema_rs.Validator] = {}
+        self._validators: dict[str, Validator] = {}
 
     def view(self, *schemas: Schema) -> View:
         """What these schemas of one value say together."""
@@ -82,10 +84,14 @@ class Sheet:
             conditional.then if self.holds(conditional.condition, value) else conditional.otherwise
         )
 
-    def _validator(self, schema: Schema) -> jsonschema_rs.Validator:
+    def _validator(self, schema: Schema) -> Validator:
         key = json.dumps(schema)
         if key not in self._validators:
-            self._validators[key] = build_validator(self._alone(schema), self._draft)
+            try:
+                self._validators[key] = build_validator(self._alone(schema), self._draft)
+            except ValidationError:
+                # Relative to an `$id` inside. The whole answer is judged where it stands.
+                self._validators[key] = build_validator(True, self._draft)
         return self._validators[key]
 
     def _alone(self, schema: Schema) -> Schema:
@@ -108,8 +114,8 @@ def _rooted(schema: Any, root: str) -> Any:
     if not isinstance(schema, dict):
         return schema
     return {
-        key: root.removesuffix("#") + inner
-        if key in _REFERENCES and isinstance(inner, str) and inner.startswith("#")
+        key: urljoin(root, inner)
+        if key in _REFERENCES and isinstance(inner, str)
         else _rooted(inner, root)
         for key, inner in schema.items()
     }

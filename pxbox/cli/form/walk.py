@@ -78,14 +78,16 @@ class Walk:
             return (yield self._pick(view.options, about, known))
         # Only choices between members are left open here.
         kinds = view.kinds() or ({"object"} if view.alternatives else set())
-        if len(kinds - {"integer"}) > 1:
+        if "number" in kinds:
+            kinds = kinds - {"integer"}
+        if len(kinds) > 1:
             options = [Option(words_for(kind), kind) for kind in sorted(kinds)]
             kind = yield self._pick(options, about, type_of(known))
             if kind is SKIPPED:
                 return SKIPPED
             about, kinds = replace(about, required=True), {kind}
             view = self.sheet.view(*view.sources, {"type": kind})
-        if kinds == {"object"} and (view.properties or view.entries or view.alternatives):
+        if kinds == {"object"} and _has_members(view):
             return (yield from ask_object(self, view, about))
         if kinds == {"array"} and (view.items or view.prefix):
             return (yield from ask_list(self, view, about))
@@ -105,3 +107,7 @@ class Walk:
         value = view.default if known is SKIPPED and view.has_default else known
         start = "" if value is SKIPPED or view.secret else typed(view, value)
         return Text(about, partial(read, self.sheet, view), start, hint(view), view.secret)
+
+
+def _has_members(view: View) -> bool:
+    return bool(view.properties or view.required or view.entries or view.alternatives)

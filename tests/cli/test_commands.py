@@ -1,0 +1,185 @@
+"""The commands against a real broker: data on standard output, words on standard error, and an exit
+code that a script can act on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from pxbox.auth.keys import data_dir_secret
+from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.where import DEFAULT_URL, URL_FILE, Where, find
+from tests.brokers import Brokers, start_broker
+from tests.cli.asking import SECONDS, Shell
+
+LUNCH = {
+    "title": "Lunch",
+    "type": "object",
+    "required": ["dish"],
+    "properties": {"dish": {"enum": ["soup", "pie"]}, "guests": {"type": "integer", "minimum": 0}},
+}
+
+
+def test_a_request_goes_from_asking_to_its_answer(shell: Shell, ana: str) -> None:
+    her = shell.acting(ana)
+    id = shell.ask(LUNCH, ana, "--deadline", "2h", "--prefill", '{"guests": 1}')
+    listed = her.good("inbox").splitlines()
+    assert listed[0].startswith("ID\tTITLE")
+    assert [line.split("\t")[:4] for line in listed[1:]] == [[id, "Lunch", "admin", "pending"]]
+    claimed = json.loads(her.good("claim", id, "--json"))
+    assert claimed["status"] == "CLAIMED"
+    response = json.loads(her.good("answer", id, "-F", "dish=pie", "-F", "guests=2"))
+    assert response["payload"] == {"dish": "pie", "guests": 2}
+    shown = shell.good("show", id)
+    assert "answered" in shown
+    assert json.loads(shown.partition("\nanswer\n")[2]) == {"dish": "pie", "guests": 2}
+    detail = json.loads(shell.good("show", id, "--json"))
+    assert (detail["id"], detail["schemaPayload"]) == (id, LUNCH)
+    assert detail["response"]["responseId"] == response["responseId"]
+    assert her.run("inbox").stdout == ""
+
+
+def test_asking_can_wait_for_the_answer(shell: Shell, ana: str) -> None:
+    with shell.start("ask", "@-", "--to", ana, "--wait", input=json.dumps(LUNCH)) as asking:
+        assert asking.stderr is not None
+        id = asking.stderr.readline().partition("request ")[2].partition(".")[0]
+        shell.acting(ana).good("answer", id, "--json", "@-", input='{"dish": "soup"}')
+        output, _ = asking.communicate(timeout=SECONDS)
+    assert (output, asking.returncode) == ('{"dish":"soup"}\n', 0)
+
+
+def test_the_other_ways_a_request_ends(shell: Shell, ana: str) -> None:
+    her = shell.acting(ana)
+    released = shell.ask(LUNCH, ana)
+    her.good("claim", released)
+    her.good("release", released)
+    assert json.loads(shell.good("show", released, "--json"))["status"] == "PENDING"
+    declined = json.loads(her.good("decline", released, "--reason", "away", "--json"))
+    assert (declined["status"], declined["reason"]) == ("DECLINED", "away")
+    cancelled = shell.ask(LUNCH, ana)
+    assert shell.run("cancel", cancelled).stderr == "Cancelled.\n"
+    late = her.run("answer", cancelled, "-F", "dish=pie")
+    assert (late.returncode, late.stdout) == (Exit.CONFLICT, "")
+
+
+def test_a_question_with_a_key_is_asked_once(shell: Shell, ana: str) -> None:
+    assert shell.ask(LUNCH, ana, "--key", ana) == shell.ask(LUNCH, ana, "--key", ana)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "exit", "said"),
+    [
+        (["show", "bogus"], Exit.NOT_FOUND, "No such request"),
+        (["entities", "show", "nobody-here"], Exit.NOT_FOUND, "No such entity"),
+        (["ask", "{}", "--to", "nobody-here"], Exit.NOT_FOUND, "entities create"),
+        (["ask", '{"type": 1}', "--to", "ana"], Exit.INVALID, "/type"),
+        (["ask", "7", "--to", "ana"], Exit.INVALID, "schema"),
+        (["ask", "{}", "--to", "ana", "--deadline", "soon"], Exit.WRONG_CALL, "--deadline"),
+        (["ask", "{}"], Exit.WRONG_CALL, "--to"),
+        (["inbox"], Exit.AUTH, "--as"),
+        (["inbox", "--limit", "0"], Exit.WRONG_CALL, "--limit"),
+        (["inbox", "--status", "lost"], Exit.WRONG_CALL, "lost"),
+        (["inbox", "--token", "a.b.c"], Exit.AUTH, "PXBOX_TOKEN"),
+        (["inbox", "--token", "a.b.c", "--as", "x"], Exit.WRONG_CALL, "--as"),
+        (["inbox", "--url", "http://127.0.0.1:9"], Exit.UNREACHABLE, "pxbox serve"),
+        (["watch", "entity:nobody-here"], Exit.NOT_FOUND, "No such"),
+        (["watch", "requestor:admin", "--since", "-1"], Exit.WRONG_CALL, "--since"),
+        (["answer", "x", "-F", "a=1", "--json", "{}"], Exit.WRONG_CALL, "--json"),
+    ],
+)
+def test_what_goes_wrong_has_its_exit_code(
+    shell: Shell, arguments: list[str], exit: Exit, said: str
+) -> None:
+    done = shell.run(*arguments)
+    assert (done.returncode, done.stdout) == (exit, "")
+    assert said in done.stderr
+    assert done.stderr.startswith("pxbox: ")
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_refused_answer_names_every_place(shell: Shell, ana: str) -> None:
+    id = shell.ask(LUNCH, ana)
+    done = shell.acting(ana).run("answer", id, "--json", '{"dish": "fish", "guests": -1}')
+    assert done.returncode == Exit.INVALID
+    assert [line.split(":")[0] for line in done.stderr.splitlines()[1:]] == ["  /dish", "  /guests"]
+
+
+def test_nothing_is_asked_without_a_terminal(shell: Shell, ana: str) -> None:
+    done = shell.acting(ana).run("answer", shell.ask(LUNCH, ana), input="pie\n")
+    assert done.returncode == Exit.WRONG_CALL
+    assert "-F" in done.stderr
+
+
+def test_who_can_be_asked_is_made_and_grouped(shell: Shell, ana: str) -> None:
+    group = f"group:of-{ana}"
+    made = json.loads(
+        shell.good("entities", "create", "group", f"of-{ana}", "--meta", '{"n": 1}', "--json")
+    )
+    assert made["meta"] == {"n": 1}
+    shell.good("entities", "add-member", group, ana)
+    id = shell.ask(LUNCH, group)
+    assert id in shell.acting(ana).good("inbox")
+    member = json.loads(shell.good("entities", "show", ana, "--json"))["id"]
+    assert member in shell.good("entities", "show", group)
+    shell.good("entities", "remove-member", group, ana)
+    assert json.loads(shell.good("entities", "show", group, "--json"))["members"] == []
+    taken = shell.run("entities", "create", "group", f"of-{ana}")
+    assert taken.returncode == Exit.CONFLICT
+
+
+def test_more_is_listed_than_one_page_holds(shell: Shell, ana: str) -> None:
+    ids = [shell.ask(LUNCH, ana) for _ in range(3)]
+    her = shell.acting(ana)
+    her.good("claim", ids[0])
+    page = json.loads(her.good("inbox", "--json", "--sort", "created"))
+    assert [item["id"] for item in page["items"]] == ids[::-1]
+    assert page["positions"]
+    few = her.run("inbox", "--limit", "2")
+    assert len(few.stdout.splitlines()) == 3
+    assert "2 of 3" in few.stderr
+
+
+def test_watching_prints_a_line_of_json_for_each_event(shell: Shell, ana: str) -> None:
+    id = shell.ask(LUNCH, ana)
+    with shell.start("watch", f"entity:{ana}", "--since", "0") as watching:
+        assert watching.stdout is not None
+        first = json.loads(watching.stdout.readline())
+        assert (first["seq"], first["data"]["type"]) == (1, "request.created")
+        shell.good("cancel", id)
+        second = json.loads(watching.stdout.readline())
+        assert (second["seq"], second["data"]["type"]) == (2, "request.cancelled")
+        assert first["channel"] == second["channel"]
+        watching.kill()
+
+
+def test_a_broker_on_this_machine_is_found_without_being_named(
+    module_brokers: Brokers, shell: Shell, tmp_path: Path
+) -> None:
+    broker = start_broker(
+        tmp_path / "data",
+        "--database-url", module_brokers.database_url, "--redis-url", module_brokers.redis_url,
+        environ={"PXBOX_SECRET": shell.environ["PXBOX_SECRET"]},
+    )  # fmt: skip
+    module_brokers.started.append(broker)
+    here = Shell(shell.directory, {n: v for n, v in shell.environ.items() if n != "PXBOX_URL"})
+    found = here.run("entities", "show", "nobody", "--data-dir", "data")
+    assert found.returncode == Exit.NOT_FOUND
+    broker.kill()
+    assert here.run("inbox", "--data-dir", "data").returncode == Exit.UNREACHABLE
+
+
+def test_a_given_token_goes_to_no_other_machine_because_a_folder_says_so(tmp_path: Path) -> None:
+    (tmp_path / URL_FILE).write_text("http://192.0.2.1:80\n")
+    data_dir_secret(tmp_path)
+    assert find(Where(token="t", data_dir=str(tmp_path))) == (DEFAULT_URL, "t")
+    assert find(Where(data_dir=str(tmp_path)))[0] == "http://192.0.2.1:80"
+
+
+def test_without_a_token_or_a_key_it_says_where_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(CommandFailed, match="PXBOX_TOKEN") as refused:
+        find(Where(data_dir=str(tmp_path)))
+    assert refused.value.exit is Exit.AUTH
+    assert list(tmp_path.iterdir()) == []
