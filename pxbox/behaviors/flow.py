@@ -36,7 +36,6 @@ from pxbox.behaviors.flow_messages import (
     FireWait,
     FlowDone,
     FlowMessage,
-    OpenWait,
     ResumeFlow,
     Save,
     SendSignal,
@@ -44,6 +43,7 @@ from pxbox.behaviors.flow_messages import (
 )  # fmt: skip
 from pxbox.behaviors.settling import settled, woken
 from pxbox.domain import flow as domain
+from pxbox.domain.flow import OpenWait
 from pxbox.model.errors import (
     NotFound,
     OutcomeUnknown,

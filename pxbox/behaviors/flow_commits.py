@@ -11,9 +11,10 @@ from msgspec import Raw
 from msgspec.structs import replace as replaced
 
 from actors.journal import AlarmClear, AlarmSet, Commit, Event, Message, Row, Settlement
-from pxbox.behaviors.flow_messages import NewStep, NewWait, OpenWait, Save
+from pxbox.behaviors.flow_messages import NewStep, NewWait, Save
 from pxbox.behaviors.settling import settled, woken
 from pxbox.domain import flow as domain
+from pxbox.domain.flow import OpenWait
 from pxbox.domain.flow_events import channels_of, flow_event
 from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, Signal, WaitKind, WaitOutcome
 

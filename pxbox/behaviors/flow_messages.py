@@ -12,16 +12,8 @@ from pxbox.behaviors.courier import CancelMessage
 from pxbox.behaviors.durable import Once
 from pxbox.behaviors.new_request import NewRequest
 from pxbox.domain import flow as domain
+from pxbox.domain.flow import OpenWait
 from pxbox.model.flow import Flow, WaitKind
-
-
-@dataclass(frozen=True, slots=True)
-class OpenWait:
-    """A wait that has no outcome yet. `name`: of the signal that it waits for."""
-
-    id: str
-    kind: WaitKind
-    name: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,6 +25,7 @@ _REST = Group("More", sort_key=4)
 _COMMANDS = (
     ("serve", "serve:serve", _BROKER, "Run the broker."),
     ("doctor", "doctor:doctor", _BROKER, "Check the installation and say what is wrong."),
+    ("worker", "worker:worker", _BROKER, "Run flows."),
     (
         "migrate",
         "migrate:migrate",

@@ -109,7 +109,7 @@ def _own_token(settings: Settings, where: Where) -> Token:
     from pxbox.auth.keys import KEY_FILE, signing_secret
     from pxbox.auth.tokens import Grant, mint
     from pxbox.model.errors import Unauthenticated
-    from pxbox.model.principal import SCOPES
+    from pxbox.model.principal import EVERY_WORKER, SCOPES
 
     if not (settings.secret or settings.secret_file or (settings.data_dir / KEY_FILE).exists()):
         raise CommandFailed(
@@ -119,7 +119,7 @@ def _own_token(settings: Settings, where: Where) -> Token:
             Exit.AUTH,
         )
     secret = signing_secret(settings)
-    grant = Grant(LOCAL_SUB, SCOPES, where.acting_as)
+    grant = Grant(LOCAL_SUB, SCOPES | {EVERY_WORKER}, where.acting_as)
 
     def fresh() -> str:
         return mint(secret, grant, _TTL, audience(settings))

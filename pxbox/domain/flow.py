@@ -14,10 +14,19 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from pxbox.model.errors import FlowParked, Overloaded, StaleCheckpoint, WrongStatus
-from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, Parked, Signal
+from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, Parked, Signal, WaitKind
 
 # What nobody waits for is kept until somebody does, within this.
 MOST_SIGNALS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class OpenWait:
+    """A wait that has no outcome yet. `name`: of the signal that it waits for."""
+
+    id: str
+    kind: WaitKind
+    name: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,11 +75,13 @@ class Worker:
     def session(self) -> str | None:
         return self._session
 
+    def session_ended(self, session: str) -> None:
+        """The broker says so; to be called from any thread. The next lease finds it out."""
+        if self._session == session:
+            self._unsure = True
+
     def run_of(self, flow_id: str) -> Run | None:
         return self._runs.get(flow_id)
-
-    def held(self) -> list[str]:
-        return list(self._runs)
 
     async def run(self) -> None:
         """Serve until cancelled; then hand back what is in hand."""

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace
 
-from pxbox.behaviors.flow_messages import OpenWait
+from pxbox.domain.flow import OpenWait
 from pxbox.model.flow import Flow, FlowStatus, WaitKind, WaitOutcome
 from pxbox.model.flow_wire import LeasedFlow, StepView, TimelineItem, WaitView
 from pxbox.postgres.reader import Reader

@@ -17,7 +17,6 @@ from pxbox.behaviors.flow_messages import (
     Lease,
     NewStep,
     NewWait,
-    OpenWait,
     ResumeFlow,
     Save,
     SendSignal,
@@ -26,6 +25,7 @@ from pxbox.behaviors.flow_messages import (
 from pxbox.domain import access, routing
 from pxbox.domain import flow as domain
 from pxbox.domain.access import Caller
+from pxbox.domain.flow import OpenWait
 from pxbox.model import flow_wire as wire
 from pxbox.model.decoding import decode_input, decode_json
 from pxbox.model.errors import Forbidden, InvalidRequest, InvalidTime, NotFound
