@@ -116,7 +116,7 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
         ("documentDepth", "pxbox.model.decoding", "MAX_DEPTH"),
         ("addressees", "pxbox.service.requests", "MOST_ADDRESSEES"),
         ("commandsInFlight", "pxbox.ws.session", "COMMANDS_IN_FLIGHT"),
-        ("channelsPerConnection", "pxbox.ws.session", "MOST_CHANNELS"),
+        ("channelsPerConnection", "pxbox.ws.subscriptions", "MOST_CHANNELS"),
         ("unreadableFrames", "pxbox.ws.session", "MOST_BAD_FRAMES"),
         ("waitSeconds", "pxbox.rest.call", "MOST_WAIT_SECONDS"),
     ],
