@@ -50,6 +50,7 @@ from pxbox.validation.pool import open_validation_pool
 from pxbox.validation.validator import Validator
 from pxbox.ws.endpoint import Endpoint
 from pxbox.ws.handover import WebSocketLimits
+from pxbox.ws.live_token import TokenTimes
 from pxbox.ws.messages import EventEncoder
 
 OnListening = Callable[[int, str], None]
@@ -185,11 +186,12 @@ async def _core(
         parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
         nursery.start_soon(relay.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
-        nursery.start_soon(
-            purge_at_times,
-            views.purge_keys,
-            lambda error: log.warning("purging waits", reason=str(error)),
-        )
+        for purge in (views.purge_keys, views.purge_tickets):
+            nursery.start_soon(
+                purge_at_times,
+                purge,
+                lambda error: log.warning("purging waits", reason=str(error)),
+            )
         yield Core(parts, journal, relay, streams, system)
         await streams.aclose()
         nursery.cancel_scope.cancel()
@@ -213,7 +215,9 @@ async def _serve_transports(
     settings: Settings, core: Core, on_listening: Callable[[int], None], log: Log
 ) -> None:
     metrics, draining = Metrics(), trio.Event()
-    who = authenticator(settings)
+    who = authenticator(
+        settings, lambda why: log.warning("the issuer's keys were not fetched", reason=why)
+    )
 
     def fault(operation: str, error: Exception) -> None:
         log.error("fault", operation=operation, exc_info=error)
@@ -237,7 +241,8 @@ async def _serve_transports(
         core.parts, who, settings.max_body_bytes, missing, metrics.render, metrics.http,
         request_fault,
     )  # fmt: skip
-    endpoint = Endpoint(core.parts, who, fault, metrics.command)
+    token_times = TokenTimes(settings.token_notice_seconds, settings.token_grace_seconds)
+    endpoint = Endpoint(core.parts, who, fault, metrics.command, token_times)
     edge = Edge(
         http=HttpHost(make_app(surface), connection_fault),
         websocket=endpoint.serve,
@@ -254,6 +259,8 @@ async def _serve_transports(
     async with trio.open_nursery() as nursery:
         await nursery.start(_drain_on_signal, drain, log)
         nursery.start_soon(endpoint.beat)
+        if who.issuer is not None:
+            nursery.start_soon(who.issuer.run)
         async with trio.open_nursery() as serving:
             await serving.start(lambda task_status: edge.serve(
                 listeners, draining=draining, task_status=task_status))  # fmt: skip

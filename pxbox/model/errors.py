@@ -85,6 +85,18 @@ class Forbidden(PxError):
     code = "forbidden"
 
 
+class AnotherClient(PxError):
+    """A live connection was to go on with the token of another `sub`."""
+
+    code = "another_client"
+
+
+class OriginRefused(PxError):
+    """A browser's page of an origin that may not connect here."""
+
+    code = "origin_refused"
+
+
 class NotFound(PxError):
     """Unknown, or not visible to the caller: the two cannot be told apart (X2)."""
 

@@ -74,14 +74,14 @@ Serve = Callable[[RestCall], Awaitable[RestReply]]
 
 def _operation(surface: Surface, route: Route) -> Serve:
     async def serve_operation(call: RestCall) -> RestReply:
-        return await serve(surface.parts, _principal(surface), route, call)
+        return await serve(surface.parts, await _principal(surface), route, call)
 
     return serve_operation
 
 
 def _planned(surface: Surface) -> Serve:
     async def refuse(call: RestCall) -> RestReply:
-        _principal(surface)
+        await _principal(surface)
         raise NotSupported("this is named in the contract and not supported yet")
 
     return refuse
@@ -89,16 +89,16 @@ def _planned(surface: Surface) -> Serve:
 
 def _page(surface: Surface, page: pages.Page) -> Serve:
     async def serve_page(call: RestCall) -> RestReply:
-        principal = _principal(surface) if page.scopes else None
+        principal = await _principal(surface) if page.scopes else None
         return await page.serve(principal)
 
     return serve_page
 
 
-def _principal(surface: Surface) -> Principal:
+async def _principal(surface: Surface) -> Principal:
     scope = quart.request.scope
     peer, _ = scope["client"] or ("", 0)
-    return surface.authenticator.authenticate(scope["headers"], peer)
+    return await surface.authenticator.authenticate(scope["headers"], peer)
 
 
 def _add(

@@ -73,6 +73,7 @@ ROUTES = (
     Route("DELETE", "/v1/entities/{id}/members/{member}", "removeMember"),
     Route("GET", "/v1/entities/{id}/queue", "listQueue"),
     Route("GET", "/v1/inquiries", "listInquiries"),
+    Route("POST", "/v1/ws/ticket", "createTicket", 201),
 )
 
 # Named in the contract, not built yet: answered by 501.
@@ -91,13 +92,12 @@ PLANNED = (
     ("POST", "/v1/flows/{id}/checkpoint"),
     ("POST", "/v1/flows/{id}/signal"),
     ("POST", "/v1/files/sign"),
-    ("POST", "/v1/ws/ticket"),
 )
 
 
 async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall) -> RestReply:
     """Serve one call of a route. Raises PxErrors."""
-    operation = operations.find(route.operation)
+    operation = operations.find_for_rest(route.operation)
     if route.method == "GET":
         input = read_query(call, operation.input)
 

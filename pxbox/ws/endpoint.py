@@ -9,10 +9,14 @@ import trio
 from trio_websocket import ConnectionClosed
 
 from pxbox.auth import SUBPROTOCOL, Authenticator
+from pxbox.auth.tickets import ticket_of
 from pxbox.model.errors import NotFound, PxError
+from pxbox.model.principal import Principal
+from pxbox.service import tickets
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
 from pxbox.ws.handover import RETRY_SOON, HandedOver
+from pxbox.ws.live_token import LiveToken, TokenTimes
 from pxbox.ws.session import OnCommand, OnFault, Session
 
 PATH = "/v1/ws"
@@ -36,29 +40,28 @@ class Endpoint:
         authenticator: Authenticator,
         on_fault: OnFault,
         on_command: OnCommand,
+        token_times: TokenTimes,
     ) -> None:
         self._parts = parts
         self._authenticator = authenticator
         self._on_fault = on_fault
         self._on_command = on_command
+        self._token_times = token_times
         self._sessions: set[Session] = set()
 
     async def serve(self, handed: HandedOver) -> None:
         """Serve one connection from its handshake to its end."""
         request = handed.request
         try:
-            if urlsplit(request.path).path != PATH:
-                raise NotFound(f"WebSockets are served at {PATH}")
-            host = handed.peer.rpartition(":")[0]
-            principal = self._authenticator.authenticate(handed.headers, host)
+            self._authenticator.require_origin(handed.headers)
+            principal = await self._principal(handed)
         except PxError as error:
             await _refuse(handed, error)
             return
         ours = SUBPROTOCOL in request.proposed_subprotocols
         connection = await request.accept(subprotocol=SUBPROTOCOL if ours else None)
-        session = Session(
-            handed, connection, self._parts, principal, self._on_fault, self._on_command
-        )
+        token = LiveToken(self._authenticator, principal, self._token_times)
+        session = Session(handed, connection, self._parts, token, self._on_fault, self._on_command)
         self._sessions.add(session)
         try:
             await session.serve()
@@ -66,6 +69,20 @@ class Endpoint:
             pass
         finally:
             self._sessions.discard(session)
+
+    async def _principal(self, handed: HandedOver) -> Principal:
+        """Who asks for this connection, by token or by ticket. Raises PxErrors."""
+        try:
+            target = urlsplit(handed.request.path)
+        except ValueError:
+            raise NotFound("the path cannot be read") from None
+        if target.path != PATH:
+            raise NotFound(f"WebSockets are served at {PATH}")
+        ticket = ticket_of(target.query, handed.headers)
+        if ticket is not None:
+            return await tickets.redeem(self._parts, ticket)
+        host = handed.peer.rpartition(":")[0]
+        return await self._authenticator.authenticate(handed.headers, host)
 
     def outbox_bytes(self) -> int:
         """What waits for the readers of all connections together."""

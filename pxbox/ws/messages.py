@@ -58,11 +58,13 @@ class Ping(_Client, tag="ping"):
     id: FrameId
 
 
-class Auth(_Client, tag="auth"):
-    """Named in the contract, not built yet."""
+class NewToken(Struct, forbid_unknown_fields=True):
+    token: Annotated[str, Meta(min_length=1, max_length=8192)]
 
+
+class Auth(_Client, tag="auth"):
     id: FrameId
-    data: Any = UNSET
+    data: NewToken
 
 
 ClientFrame = Cmd | Subscribe | Unsubscribe | Resume | Ack | Ping | Auth

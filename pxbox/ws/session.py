@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 import trio
 from msgspec import UNSET
@@ -13,15 +13,14 @@ from pxbox.model.decoding import decode_typed
 from pxbox.model.errors import (
     InternalError,
     MalformedJson,
-    NotSupported,
     PxError,
     UnsupportedMediaType,
 )  # fmt: skip
-from pxbox.model.principal import Principal
 from pxbox.service import operations
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
 from pxbox.ws.handover import HandedOver
+from pxbox.ws.live_token import LiveToken
 from pxbox.ws.messages import (
     Ack,
     Auth,
@@ -42,7 +41,6 @@ from pxbox.ws.turns import Turn, Turns
 
 COMMANDS_IN_FLIGHT = 64
 MOST_BAD_FRAMES = 20
-_NOTICE_SECONDS = 30.0
 # So many of these as commands may be in flight are far from what makes a reader slow.
 _SMALL_REPLY_BYTES = 4096
 
@@ -71,19 +69,19 @@ class Session:
         handed: HandedOver,
         connection: WebSocketConnection,
         parts: Parts,
-        principal: Principal,
+        token: LiveToken,
         on_fault: OnFault,
         on_command: OnCommand,
     ) -> None:
         self._handed = handed
         self._connection = connection
         self._parts = parts
-        self._principal = principal
+        self._token = token
         self._on_fault = on_fault
         self._on_command = on_command
         self._in_flight = 0
         self._ended = trio.lowlevel.ParkingLot()
-        self._subscriptions = Subscriptions(parts, principal, handed.outbox)
+        self._subscriptions = Subscriptions(parts, token.principal, handed.outbox)
         self._turns = Turns()
         self._bad_frames = 0
 
@@ -180,8 +178,10 @@ class Session:
             case Cmd():
                 await self._command(frame)
             case Subscribe():
+                self._token.current()
                 await self._subscriptions.subscribe(frame)
             case Resume():
+                self._token.current()
                 await self._subscriptions.resume(frame, turn)
             case Unsubscribe():
                 await self._subscriptions.unsubscribe(frame)
@@ -190,13 +190,20 @@ class Session:
             case Ping():
                 self._send(ServerFrame("ack", id=frame.id, op="pong"))
             case Auth():
-                raise NotSupported("`auth` on a live connection is not supported yet; reconnect")
+                await self._authenticate(frame)
+
+    async def _authenticate(self, frame: Auth) -> None:
+        principal = await self._token.renew(frame.data.token)
+        data = {"expiresAt": principal.expires_at}
+        self._send(ServerFrame("ack", id=frame.id, op="authenticated", data=data))
+        self._subscriptions.renew(principal)
 
     async def _command(self, frame: Cmd) -> None:
         operation = operations.find(frame.op)
         key = idempotency_key(frame)
         input = decode_typed(bytes(frame.data), operation.input)
-        outcome = await operations.perform(self._parts, self._principal, operation, input, key)
+        principal = self._token.current()
+        outcome = await operations.perform(self._parts, principal, operation, input, key)
         meta = {"replayed": True} if outcome.replayed else UNSET
         reply = encode(
             ServerFrame("response", id=frame.id, op=frame.op, data=outcome.reply, meta=meta)
@@ -223,18 +230,11 @@ class Session:
         raise CloseWith(1001, "draining")
 
     async def _close_when_expired(self) -> None:
-        if self._principal.expires_at is None:
-            return
-        left = (self._principal.expires_at - datetime.now(UTC)).total_seconds()
-        await trio.sleep(max(0.0, left - _NOTICE_SECONDS))
-        self._send(
-            ServerFrame(
-                "notice",
-                data={"code": "token_expiring", "expiresAt": self._principal.expires_at},
-            )
-        )
-        await trio.sleep(min(max(0.0, left), _NOTICE_SECONDS))
+        await self._token.run_out(self._announce_expiry)
         raise CloseWith(4001, "token_expired")
+
+    def _announce_expiry(self, at: datetime) -> None:
+        self._send(ServerFrame("notice", data={"code": "token_expiring", "expiresAt": at}))
 
 
 def _first(group: BaseExceptionGroup[CloseWith]) -> CloseWith:

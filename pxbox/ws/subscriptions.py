@@ -39,6 +39,7 @@ class Subscriptions:
         self._subscriptions: dict[str, Subscription] = {}
         self._watching = watching.Watching(parts, principal)
         self._nursery: trio.Nursery | None = None
+        self._looking = False
 
     def begin(self, nursery: trio.Nursery) -> None:
         """Run in `nursery` what watching needs besides the frames."""
@@ -59,9 +60,8 @@ class Subscriptions:
     async def _require_may_watch(self, channel: str, meta: object) -> None:
         if meta is not UNSET:
             raise NotSupported("`meta` of a subscription is not supported yet; leave it out")
-        if await self._watching.require(channel):
-            assert self._nursery is not None
-            self._nursery.start_soon(self._leave_what_was_lost)
+        await self._watching.require(channel)
+        self._look_for_losses()
 
     async def subscribe(self, frame: Subscribe) -> None:
         await self._require_may_watch(frame.channel, frame.meta)
@@ -169,6 +169,17 @@ class Subscriptions:
     def _forget(self, channel: str, subscription: Subscription) -> None:
         if self._subscriptions.get(channel) is subscription:
             del self._subscriptions[channel]
+
+    def renew(self, principal: Principal) -> None:
+        """Go on as another principal of the same client: what it may not watch is left."""
+        self._watching.renew(principal)
+        self._look_for_losses()
+
+    def _look_for_losses(self) -> None:
+        if self._watching.may_lose and not self._looking:
+            assert self._nursery is not None
+            self._looking = True
+            self._nursery.start_soon(self._leave_what_was_lost)
 
     async def _leave_what_was_lost(self) -> None:
         while True:

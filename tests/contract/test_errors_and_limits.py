@@ -119,6 +119,11 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
         ("channelsPerConnection", "pxbox.ws.subscriptions", "MOST_CHANNELS"),
         ("unreadableFrames", "pxbox.ws.session", "MOST_BAD_FRAMES"),
         ("waitSeconds", "pxbox.rest.call", "MOST_WAIT_SECONDS"),
+        ("tokenBytes", "pxbox.auth.tokens", "MAX_TOKEN_BYTES"),
+        ("tokenLeewaySeconds", "pxbox.auth.tokens", "LEEWAY_SECONDS"),
+        ("tokenNoticeSeconds", "pxbox.settings", "Settings().token_notice_seconds"),
+        ("tokenGraceSeconds", "pxbox.settings", "Settings().token_grace_seconds"),
+        ("ticketSeconds", "pxbox.service.tickets", "TICKET_SECONDS"),
     ],
 )
 def test_broker_has_the_limits_of_the_contract(limit: str, module: str, path: str) -> None:

@@ -186,7 +186,7 @@ async def test_development_headers_stand_in_for_a_token_on_this_machine_alone(
         assert (await refusal(broker, headers=me, host=host))[:2] == (401, "unauthenticated")
     for origin in (b"http://evil.example", b"null"):
         told = await refusal(broker, headers=[*me, (b"origin", origin)])
-        assert told[:2] == (401, "unauthenticated")
+        assert told[:2] == (403, "origin_refused")
     # A token counts there as everywhere.
     async with connected(broker, broker.token("me")) as socket:
         await socket.command("listInquiries", {})
