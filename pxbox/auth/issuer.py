@@ -40,7 +40,7 @@ class IssuerTimes:
     usual: float = 600.0
     most: float = 86_400.0
     again: float = 30.0
-    first_retry: float = 5.0
+    first_retry: float = 1.0
     last_retry: float = 300.0
     stale: float = 86_400.0
 
@@ -108,7 +108,8 @@ class IssuerKeys:
 
     async def _refresh(self, client: httpx.AsyncClient) -> float:
         """Fetch; return how long to wait before the next time."""
-        self._under_way = self._under_way or trio.Event()
+        if self._under_way is None:
+            self._under_way = trio.Event()
         self._begun_at = trio.current_time()
         try:
             fetched = await _fetch(client, self._url, self._times.fetch)
@@ -167,18 +168,26 @@ async def _fetch(client: httpx.AsyncClient, url: str, seconds: float) -> Fetched
 
 
 async def _read(client: httpx.AsyncClient, url: str) -> tuple[bytes, Mapping[str, str]]:
-    data = bytearray()
     async with client.stream("GET", url) as response:
         if response.status_code != httpx.codes.OK:
             raise KeysUnavailable(f"the answer is {response.status_code}")
         # As it was sent: what is packed could be of any size.
         if response.headers.get("content-encoding", "identity") != "identity":
             raise KeysUnavailable("the answer is packed, which was not asked for")
+        return await _body(response), response.headers
+
+
+async def _body(response: httpx.Response) -> bytes:
+    data = bytearray()
+    # Cancelled, not left by a break: httpx's iterators end in order only from within.
+    with trio.CancelScope() as enough:
         async for chunk in response.aiter_raw():
             data += chunk
             if len(data) > MOST_BYTES:
-                raise KeysUnavailable(f"the answer is larger than {MOST_BYTES // 1024} KiB")
-    return bytes(data), response.headers
+                enough.cancel()
+    if len(data) > MOST_BYTES:
+        raise KeysUnavailable(f"the answer is larger than {MOST_BYTES // 1024} KiB")
+    return bytes(data)
 
 
 def fresh_seconds(headers: Mapping[str, str]) -> float | None:

@@ -13,11 +13,17 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 import trio
-from trio_websocket import ConnectionRejected, wrap_client_stream
+from trio_websocket import wrap_client_stream
 
 from tests.brokers import STOP_SECONDS, Broker, Brokers
-from tests.contract.documents import validator
-from tests.transports.clients import ANYTHING, CheckedSocket, Party, connected, unique
+from tests.transports.clients import (
+    ANYTHING,
+    CheckedSocket,
+    Party,
+    connected,
+    refusal,
+    unique,
+)  # fmt: skip
 
 Make = Callable[..., Party]
 
@@ -28,20 +34,6 @@ from pxbox.ws import endpoint
 endpoint.HEARTBEAT_SECONDS = 0.1
 sys.exit(main())
 """
-
-
-async def refusal(broker: Broker, *args: Any, **kwargs: Any) -> tuple[int, str, dict[bytes, bytes]]:
-    """The status, code and headers by which a handshake is refused, by a problem document."""
-    with pytest.raises(ConnectionRejected) as refused:
-        async with connected(broker, *args, **kwargs):
-            pytest.fail("the handshake was accepted")
-    assert refused.value.headers is not None
-    headers = {bytes(name).lower(): bytes(value) for name, value in refused.value.headers}
-    assert headers[b"content-type"] == b"application/problem+json"
-    problem = msgspec.json.decode(refused.value.body or b"")
-    validator("Problem").validate(problem)
-    assert problem["status"] == refused.value.status_code
-    return refused.value.status_code, problem["code"], headers
 
 
 def mended(token: str) -> str:
@@ -90,20 +82,6 @@ async def test_a_token_comes_as_a_subprotocol_where_headers_cannot_be_set(
         assert (await socket.command("validate", {"schema": {}}))["valid"] is True
     async with connected(shared_broker, subprotocols=offered[2:]) as socket:
         assert socket.connection.subprotocol is None
-
-
-async def test_an_expiring_token_is_announced_and_then_closes_the_connection(
-    shared_broker: Broker,
-) -> None:
-    token = shared_broker.token(unique("brief"), ttl=timedelta(seconds=4))
-    async with connected(shared_broker, token) as socket:
-        await socket.ask(type="ping")
-        with trio.fail_after(60):
-            await socket.closed.wait()
-    (notice,) = [frame for frame in socket.others if frame["type"] == "notice"]
-    assert notice["data"]["code"] == "token_expiring"
-    assert notice["data"]["expiresAt"].endswith("Z")
-    assert socket.close_code == 4001
 
 
 async def test_a_connection_that_its_client_closes_ends_in_good_order(asker: Party) -> None:
