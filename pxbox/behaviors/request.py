@@ -30,7 +30,9 @@ from pxbox.behaviors.durable import (
     KeyHolders,
     Once,
     Stale,
+    confirm,
     contended,
+    load,
     submit,
 )  # fmt: skip
 from pxbox.domain import alarms, routing
@@ -162,7 +164,7 @@ class RequestActor:
         raise contended()
 
     async def _load(self) -> Request:
-        row = await self._around.journal.load("request", self._id)
+        row = await load(self._around.journal, "request", self._id)
         if row is None:
             raise NotFound("no such request")
         state = row["state"]
@@ -349,10 +351,8 @@ class RequestActor:
         raise Stale
 
     async def _confirm(self, request: Request, fresh: bool) -> None:
-        if fresh:
-            return
-        if not await self._around.journal.confirm("request", self._id, request.version):
-            raise Stale
+        if not fresh:
+            await confirm(self._around.journal, "request", self._id, request.version)
 
     async def _holder_left(self, request: Request) -> bool:
         if request.claim is None or request.claim.by in request.to:
