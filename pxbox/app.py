@@ -8,8 +8,10 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 
 import trio
 
@@ -19,7 +21,7 @@ from pxbox.auth.keys import fingerprint, signing_secret
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.entity import EntityActor
-from pxbox.behaviors.housekeeping import purge_at_times
+from pxbox.behaviors.housekeeping import MOST_EVENTS_AT_ONCE, purge_at_times
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.bridge import Bridge, open_bridge
@@ -28,8 +30,9 @@ from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import open_servers
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
-from pxbox.observe import Log, Metrics, configure_log
+from pxbox.observe import Log, Metrics, configure_log, said
 from pxbox.ports import LogUnavailable
+from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.installation import install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
@@ -39,24 +42,33 @@ from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
+from pxbox.rest.routes import carries_payload
+from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.requests import reply_to_keep
+from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
 from pxbox.settings import OperatorError, Settings
 from pxbox.streams import OpenStreams, open_streams
+from pxbox.validation.documents import Documents
 from pxbox.validation.pool import open_validation_pool
 from pxbox.validation.validator import Validator
-from pxbox.ws.endpoint import Endpoint
+from pxbox.ws.admission import AdmissionLimits
+from pxbox.ws.endpoint import Endpoint, Pulse, Terms
 from pxbox.ws.handover import WebSocketLimits
 from pxbox.ws.live_token import TokenTimes
 from pxbox.ws.messages import EventEncoder
+from pxbox.ws.parts import PartsLimits
+from pxbox.ws.session import Observers
 
 OnListening = Callable[[int, str], None]
 
 # Channel actors live as long as somebody watches, and end by themselves (A5).
 _CHANNEL_LIMITS = Limits(mailbox=10_000, max_resident=1_000_000, idle_seconds=math.inf)
+# The last acknowledgements are no reason to end late.
+_LAST_WRITE_SECONDS = 2.0
 _REQUEST_LIMITS = Limits(mailbox=128, max_resident=4_096, idle_seconds=30.0)
 
 
@@ -172,6 +184,7 @@ async def _core(
         await journal.open(bridge)
         streams.open(bridge, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
+        acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
         around = Surroundings(journal, directory, views, schemas, reply_to_keep)
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
@@ -183,18 +196,33 @@ async def _core(
             refusals,
             prompt=True,
         )
-        parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
+        parts = Parts(
+            system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
+            acknowledgements, Room(), epoch,
+        )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
-        for purge in (views.purge_keys, views.purge_tickets):
-            nursery.start_soon(
-                purge_at_times,
-                purge,
-                lambda error: log.warning("purging waits", reason=str(error)),
-            )
+        nursery.start_soon(
+            acknowledgements.run,
+            lambda error: log.warning("acknowledgements wait", reason=said(error)),
+        )
         yield Core(parts, journal, relay, streams, system)
+        with trio.move_on_after(_LAST_WRITE_SECONDS), suppress(PxError):
+            await acknowledgements.write()
         await streams.aclose()
         nursery.cancel_scope.cancel()
+
+
+def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Log) -> None:
+    def failed(error: Exception) -> None:
+        log.warning("purging waits", reason=said(error))
+
+    kept = timedelta(days=settings.event_days)
+    acknowledgements = partial(parts.acknowledgements.purge, kept)
+    for purge in (parts.views.purge_keys, parts.views.purge_tickets, acknowledgements):
+        nursery.start_soon(purge_at_times, purge, failed)
+    events = partial(parts.log.purge, kept)
+    nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
 
 
 def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock:
@@ -206,7 +234,7 @@ def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock:
         await system.ask(Address(kind, id), message, ASK_SECONDS)
 
     def failed(error: Exception) -> None:
-        log.warning("alarms wait", reason=str(error))
+        log.warning("alarms wait", reason=said(error))
 
     return AlarmClock(views.take_alarms, fire, failed)
 
@@ -238,13 +266,19 @@ async def _serve_transports(
         return None
 
     surface = Surface(
-        core.parts, who, settings.max_body_bytes, missing, metrics.render, metrics.http,
-        request_fault,
+        core.parts, who, settings.max_body_bytes, settings.max_payload_bytes, missing,
+        metrics.render, metrics.http, request_fault,
     )  # fmt: skip
     token_times = TokenTimes(settings.token_notice_seconds, settings.token_grace_seconds)
-    endpoint = Endpoint(core.parts, who, fault, metrics.command, token_times)
+    terms = Terms(
+        token_times,
+        PartsLimits(settings.max_payload_bytes, settings.parts_seconds),
+        AdmissionLimits(settings.max_connections_per_client),
+        Pulse(settings.heartbeat_seconds, settings.answer_seconds),
+    )
+    endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
-        http=HttpHost(make_app(surface), connection_fault),
+        http=HttpHost(make_app(surface), connection_fault, carries_payload),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),
     )
@@ -259,6 +293,7 @@ async def _serve_transports(
     async with trio.open_nursery() as nursery:
         await nursery.start(_drain_on_signal, drain, log)
         nursery.start_soon(endpoint.beat)
+        _keep_house(nursery, settings, core.parts, log)
         if who.issuer is not None:
             nursery.start_soon(who.issuer.run)
         async with trio.open_nursery() as serving:
@@ -290,7 +325,9 @@ async def _listen(settings: Settings) -> list[socket.socket]:
 
 def _edge_limits(settings: Settings) -> EdgeLimits:
     return EdgeLimits(
+        connections=settings.max_connections,
         body_bytes=settings.max_body_bytes,
+        payload_bytes=settings.max_payload_bytes,
         grace_seconds=settings.grace_seconds,
         websocket=WebSocketLimits(message_bytes=settings.max_body_bytes),
     )

@@ -237,6 +237,22 @@ class Settings:
         "https://app.example.",
         "ORIGINS",
     )
+    heartbeat_seconds: int = _option(
+        25,
+        _whole(1, 3600),
+        "How often a WebSocket is sent a heartbeat and a Ping.",
+        "SECONDS",
+    )
+    answer_seconds: int = _option(
+        10,
+        _whole(1, 3600),
+        "How long after a heartbeat a WebSocket is closed from which nothing came; at most "
+        "--heartbeat-seconds.",
+        "SECONDS",
+    )
+    event_days: int = _option(
+        30, _whole(1, 36_500), "How long events are kept, and how far clients have read.", "DAYS"
+    )
     log_level: str = _option(
         "info", _one_of("debug", "info", "warning", "error"), "Least level that is logged.", "LEVEL"
     )
@@ -251,9 +267,33 @@ class Settings:
     )
     max_body_bytes: int = _option(
         1_048_576,
-        _whole(1024, 16_777_216),
-        "Largest request body, and largest WebSocket message.",
+        _whole(1024, 1_048_576),
+        "Largest WebSocket message, and largest request body that carries no payload.",
         "BYTES",
+    )
+    max_payload_bytes: int = _option(
+        16_777_216,
+        _whole(1024, 16_777_216),
+        "Largest request body, and largest command in parts, that carries a response or a prefill.",
+        "BYTES",
+    )
+    parts_seconds: int = _option(
+        60,
+        _whole(1, 3600),
+        "How long the parts of one command may take to arrive.",
+        "SECONDS",
+    )
+    max_connections: int = _option(
+        10_000,
+        _whole(1, 1_000_000),
+        "How many connections this broker serves; others are told to come again later.",
+        "N",
+    )
+    max_connections_per_client: int = _option(
+        1_000,
+        _whole(1, 1_000_000),
+        "How many WebSockets of one client (`sub`) this broker serves.",
+        "N",
     )
 
     def __repr__(self) -> str:
@@ -303,6 +343,11 @@ def require_servable(settings: Settings) -> None:
         raise SettingsError(
             "--database-url needs --redis-url (PXBOX_REDIS_URL) too: brokers on one database share "
             "one Redis. For a broker that is alone, --redis-url memory:// does."
+        )
+    if settings.answer_seconds > settings.heartbeat_seconds:
+        raise SettingsError(
+            "--answer-seconds must not be greater than --heartbeat-seconds: an answer belongs to "
+            "the last heartbeat."
         )
     _require_one_issuer(settings)
     require_secret(settings)

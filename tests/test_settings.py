@@ -65,11 +65,7 @@ GIVEN: list[tuple[str, str, object]] = [
     ("token_notice_seconds", "0", 0),
     ("token_grace_seconds", "3600", 3600),
     ("allow_origin", "https://app.example", ("https://app.example",)),
-    (
-        "allow_origin",
-        "HTTPS://App.example:443, http://b:81,",
-        ("https://app.example", "http://b:81"),
-    ),
+    ("allow_origin", "HTTPS://App.example:443, http://b:81,", ("https://app.example", "http://b:81")),
     ("log_level", "DEBUG", "debug"),
     ("log_format", "json", "json"),
     ("grace_seconds", "30", 30),

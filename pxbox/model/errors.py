@@ -187,6 +187,24 @@ class InvalidAck(PxError):
     code = "invalid_ack"
 
 
+class InvalidParts(PxError):
+    """A part out of turn or unlike the first one, or another hash than was named."""
+
+    code = "invalid_parts"
+
+
+class RequestTimeout(PxError):
+    """What was sent did not arrive whole in time; nothing was done."""
+
+    code = "request_timeout"
+
+
+class TooManyConnections(PxError):
+    """The client has as many connections as one may have."""
+
+    code = "too_many_connections"
+
+
 class NotSubscribed(PxError):
     """The connection has no subscription to this channel."""
 

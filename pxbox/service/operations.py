@@ -21,21 +21,29 @@ Run = Callable[[Parts, Call], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`scopes`: any one of them admits the caller; none: every valid token does."""
+    """`scopes`: any one of them admits the caller; none: every valid token does. `large` names
+    the members of the input that may be longer than a message: they carry payloads."""
 
     name: str
     input: type[wire.Input]
     scopes: tuple[str, ...]
     run: Run
+    large: tuple[str, ...] = ()
 
 
 _TABLE = (
-    Operation("createRequest", wire.CreateRequest, (REQUEST,), requests.create),
-    Operation("bulkCreateRequests", wire.BulkCreateRequests, (REQUEST,), requests.create_many),
+    Operation("createRequest", wire.CreateRequest, (REQUEST,), requests.create, ("prefill",)),
+    Operation(
+        "bulkCreateRequests",
+        wire.BulkCreateRequests,
+        (REQUEST,),
+        requests.create_many,
+        ("items",),
+    ),
     Operation("getRequest", wire.GetRequest, (REQUEST, RESPOND, ADMIN), requests.read),
     Operation("claimRequest", wire.ClaimRequest, (RESPOND,), requests.claim),
     Operation("releaseRequest", wire.ReleaseRequest, (RESPOND, OVERRIDE), requests.release),
-    Operation("postResponse", wire.PostResponse, (RESPOND,), requests.answer),
+    Operation("postResponse", wire.PostResponse, (RESPOND,), requests.answer, ("payload",)),
     Operation("declineRequest", wire.DeclineRequest, (RESPOND,), requests.decline),
     Operation("cancelRequest", wire.CancelRequest, (REQUEST,), requests.cancel),
     Operation("getResponse", wire.GetResponse, (REQUEST, RESPOND, ADMIN), requests.read_answer),

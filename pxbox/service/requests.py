@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -15,7 +15,8 @@ from pxbox.domain import access, routing
 from pxbox.domain import request as domain
 from pxbox.domain.access import Caller
 from pxbox.model import wire
-from pxbox.model.decoding import decode_input, decode_json
+from pxbox.model.decoding import decode_input
+from pxbox.model.document import Document
 from pxbox.model.errors import (
     InvalidRequest,
     InvalidTime,
@@ -28,7 +29,7 @@ from pxbox.model.errors import (
 )  # fmt: skip
 from pxbox.model.ids import as_uuid, is_ulid, new_ulid
 from pxbox.model.request import OPEN, Request, Status
-from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once, replayed
+from pxbox.service.core import Call, Outcome, Parts, ask, once, replayed
 from pxbox.service.problems import problem
 
 MOST_ADDRESSEES = 32
@@ -54,18 +55,32 @@ async def create(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.CreateRequest)
     request_id = new_ulid()
+    # As they are kept: one reading of repeated members and of numbers.
+    read = {
+        "prefill": await parts.documents.read(bytes(input.prefill)),
+        "ui_hints": await parts.documents.read(bytes(input.ui_hints)),
+    }
+    key = once(call, "createRequest", "", read)
     try:
-        message = await _creation(parts, call, input, request_id)
+        request = await _requested(parts, call, input, request_id)
     except PxError:
-        earlier = await replayed(parts, once(call, "createRequest", ""))
+        earlier = await replayed(parts, key)
         if earlier is not None:
             return earlier
         raise
+    message = Create(request, _content(input, read), key)
     done = await ask(parts, "request", request_id, message)
     return _outcome(done, created)
 
 
-async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request_id: str) -> Create:
+def _content(input: wire.CreateRequest, read: Mapping[str, Document]) -> Content:
+    meta = Raw(msgspec.json.encode(input.meta or {}))
+    return Content(Raw(read["ui_hints"].text), Raw(read["prefill"].text), meta)
+
+
+async def _requested(
+    parts: Parts, call: Call, input: wire.CreateRequest, request_id: str
+) -> Request:
     refuse_unsupported(
         input, "flow_id", "files_policy", "subject_key", "why", "context", "escalate",
         "no_self_answer", "default_answer", "quorum",
@@ -75,7 +90,7 @@ async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request
     now = parts.journal.now()
     deadline = _deadline(input, now)
     schema = await parts.schemas.admit(bytes(input.schema))
-    request = Request(
+    return Request(
         id=request_id,
         requestor=call.caller.sub,
         to=await _addressees(parts, input),
@@ -88,9 +103,6 @@ async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request
         deadline_at=_in_utc(deadline),
         attention_at=_in_utc(input.attention_at),
     )
-    meta = Raw(msgspec.json.encode(input.meta or {}))
-    content = Content(input.ui_hints, input.prefill, meta)
-    return Create(request, content, once(call, "createRequest", ""))
 
 
 def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:
@@ -172,7 +184,8 @@ async def create_many(parts: Parts, call: Call) -> Outcome:
 
 async def _create_item(parts: Parts, call: Call, index: int, raw: bytes) -> wire.BulkItem:
     try:
-        item = replace(call, input=decode_input(raw, wire.CreateRequest), item=index)
+        input = decode_input(raw, wire.CreateRequest, ("prefill",))
+        item = replace(call, input=input, item=index)
         outcome = await create(parts, item)
     except PxError as error:
         return wire.BulkItem(index=index, error=problem(error))
@@ -200,14 +213,14 @@ async def answer(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.PostResponse)
     refuse_unsupported(input, "files", "draft")
-    value = decode_json(bytes(input.payload))
+    responder = call.caller.responder()
     # What is kept is what was validated: one reading of repeated members and of numbers.
-    payload = msgspec.json.encode(value)
-    command = domain.Answer(call.caller.responder(), new_ulid(), canonical_hash(value))
-    given = GivenAnswer(payload, value, call.caller.sub)
-    message = Act(command, once(call, "postResponse", input.id), given)
+    payload = await parts.documents.read(bytes(input.payload))
+    command = domain.Answer(responder, new_ulid(), payload.hash)
+    given = GivenAnswer(payload.text, payload.value, call.caller.sub)
+    message = Act(command, once(call, "postResponse", input.id, {"payload": payload}), given)
     done = await ask(parts, "request", _known(input.id), message)
-    return _outcome(done, lambda request: response(request, Raw(payload)))
+    return _outcome(done, lambda request: response(request, Raw(payload.text)))
 
 
 async def decline(parts: Parts, call: Call) -> Outcome:

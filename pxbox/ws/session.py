@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
+import msgspec
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from pxbox.model.decoding import decode_typed
+from pxbox.model import wire
+from pxbox.model.decoding import decode_input, decode_typed
 from pxbox.model.errors import (
     InternalError,
     MalformedJson,
@@ -19,6 +23,7 @@ from pxbox.model.errors import (
 from pxbox.service import operations
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
+from pxbox.ws.announced import Announced
 from pxbox.ws.handover import HandedOver
 from pxbox.ws.live_token import LiveToken
 from pxbox.ws.messages import (
@@ -36,6 +41,7 @@ from pxbox.ws.messages import (
     idempotency_key,
     read_frame,
 )  # fmt: skip
+from pxbox.ws.parts import Reassembly, Replies, Whole, is_part
 from pxbox.ws.subscriptions import Subscriptions
 from pxbox.ws.turns import Turn, Turns
 
@@ -44,8 +50,18 @@ MOST_BAD_FRAMES = 20
 # So many of these as commands may be in flight are far from what makes a reader slow.
 _SMALL_REPLY_BYTES = 4096
 
+ReadInput = Callable[[bytes, type[wire.Input]], wire.Input]
 OnFault = Callable[[str, Exception], None]
 OnCommand = Callable[[str, float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """`on_fault(op, error)` hears of the broker's own faults; `on_command(op, seconds, code)` of
+    every command that ended, with `ok` or the code of its error."""
+
+    on_fault: OnFault
+    on_command: OnCommand
 
 
 class CloseWith(Exception):
@@ -57,33 +73,43 @@ class CloseWith(Exception):
         self.reason = reason
 
 
-class Session:
-    """Serves one accepted connection.
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A connection whose handshake was accepted, and what its client said of itself there."""
 
-    `on_fault(op, error)` hears of the broker's own faults; `on_command(op, seconds, code)` of
-    every command that ended, with `ok` or the code of its error.
-    """
+    handed: HandedOver
+    connection: WebSocketConnection
+    announced: Announced
+
+
+class Session:
+    """Serves one accepted connection."""
 
     def __init__(
         self,
-        handed: HandedOver,
-        connection: WebSocketConnection,
+        accepted: Accepted,
         parts: Parts,
         token: LiveToken,
-        on_fault: OnFault,
-        on_command: OnCommand,
+        replies: Replies,
+        observers: Observers,
     ) -> None:
-        self._handed = handed
-        self._connection = connection
+        self._handed = handed = accepted.handed
+        self._connection = accepted.connection
         self._parts = parts
         self._token = token
-        self._on_fault = on_fault
-        self._on_command = on_command
+        self._replies = replies
+        self._on_fault = observers.on_fault
+        self._on_command = observers.on_command
         self._in_flight = 0
         self._ended = trio.lowlevel.ParkingLot()
-        self._subscriptions = Subscriptions(parts, token.principal, handed.outbox)
+        self._subscriptions = Subscriptions(
+            parts, token.principal, handed.outbox, accepted.announced.session
+        )
+        self._silent = False
+        self._heard_bytes: int | None = None
         self._turns = Turns()
         self._bad_frames = 0
+        self._reassembly = Reassembly(parts.room, replies.limits, self._refuse)
 
     async def serve(self) -> None:
         """Converse until the client leaves, the token ends, the reader is too slow or the broker
@@ -93,22 +119,34 @@ class Session:
                 nursery.start_soon(self._close_when_slow)
                 nursery.start_soon(self._close_when_draining)
                 nursery.start_soon(self._close_when_expired)
-                self._subscriptions.begin(nursery)
+                nursery.start_soon(self._reassembly.watch)
+                self._subscriptions.begin(nursery, self._answer)
                 await self._read(nursery)
                 nursery.cancel_scope.cancel()
         except* CloseWith as group:
             ending = _first(group)
             await self._handed.close(ending.code, ending.reason)
         finally:
+            self._reassembly.close()
             await self._subscriptions.close()
 
     @property
     def queued_bytes(self) -> int:
         return self._handed.outbox.queued_bytes
 
-    def heads(self, heads: dict[str, int]) -> None:
+    def beat(self, heads: dict[str, int]) -> None:
         """Send a heartbeat with the heads of this connection's channels (E7)."""
-        self._subscriptions.heartbeat(heads)
+        outbox = self._handed.outbox
+        # What is queued is in front of the Ping: whether it moves is judged by the outbox.
+        self._heard_bytes = None if outbox.queued_bytes else outbox.received_bytes
+        self._subscriptions.beat(heads)
+
+    def require_life(self) -> None:
+        """Close the connection if nothing has come from the client since the last beat."""
+        heard, self._heard_bytes = self._heard_bytes, None
+        if heard is not None and self._handed.outbox.silent_since(heard):
+            self._silent = True
+            self._handed.outbox.give_up()
 
     async def _read(self, nursery: trio.Nursery) -> None:
         while True:
@@ -134,9 +172,31 @@ class Session:
         # Past the bound nothing more is read: the client waits, nothing is lost.
         while self._in_flight >= COMMANDS_IN_FLIGHT:
             await self._ended.park()
+        if is_part(frame):
+            whole = self._reassembly.take(frame)
+            if whole is not None:
+                self._in_flight += 1
+                nursery.start_soon(self._whole_command, whole)
+            return
         self._in_flight += 1
         turn = self._turns.next(None if isinstance(frame, Cmd) else frame.channel)
         nursery.start_soon(self._in_its_turn, frame, turn)
+
+    async def _whole_command(self, whole: Whole) -> None:
+        with whole.held:
+            try:
+                frame = whole.command
+                operation = operations.find(frame.op)
+                read = partial(decode_input, large=operation.large)
+                await self._answer(frame, self._command(frame, read))
+            finally:
+                self._in_flight -= 1
+                self._ended.unpark_all()
+
+    def _refuse(self, id: str, op: str, error: PxError) -> None:
+        self._send(ServerFrame("error", id=id, op=op, data=problem(error)))
+        if op in operations.OPERATIONS:
+            self._on_command(op, 0.0, error.code)
 
     def _unreadable(self, raw: bytes, error: PxError) -> None:
         self._bad_frames += 1
@@ -182,7 +242,7 @@ class Session:
                 await self._subscriptions.subscribe(frame)
             case Resume():
                 self._token.current()
-                await self._subscriptions.resume(frame, turn)
+                await self._subscriptions.resume(frame)
             case Unsubscribe():
                 await self._subscriptions.unsubscribe(frame)
             case Ack():
@@ -198,27 +258,28 @@ class Session:
         self._send(ServerFrame("ack", id=frame.id, op="authenticated", data=data))
         self._subscriptions.renew(principal)
 
-    async def _command(self, frame: Cmd) -> None:
+    async def _command(self, frame: Cmd, read: ReadInput = decode_typed) -> None:
         operation = operations.find(frame.op)
         key = idempotency_key(frame)
-        input = decode_typed(bytes(frame.data), operation.input)
+        input = read(bytes(frame.data), operation.input)
         principal = self._token.current()
         outcome = await operations.perform(self._parts, principal, operation, input, key)
         meta = {"replayed": True} if outcome.replayed else UNSET
-        reply = encode(
-            ServerFrame("response", id=frame.id, op=frame.op, data=outcome.reply, meta=meta)
-        )
-        if len(reply) <= _SMALL_REPLY_BYTES:
-            self._handed.outbox.put(reply)
+        reply = ServerFrame("response", id=frame.id, op=frame.op, meta=meta)
+        data = msgspec.json.encode(outcome.reply)
+        if len(data) <= _SMALL_REPLY_BYTES:
+            reply.data = Raw(data)
+            self._send(reply)
         else:
-            # What its sender waits for is no lag of the reader's, however much it is (E10).
-            await self._handed.outbox.send_all(reply)
+            await self._replies.send(reply, data)
 
     def _send(self, frame: ServerFrame) -> None:
         self._handed.outbox.put(encode(frame))
 
     async def _close_when_slow(self) -> None:
         await self._handed.outbox.slow.wait()
+        if self._silent:
+            raise CloseWith(4002, "heartbeat_timeout")
         raise CloseWith(4000, "slow_reader")
 
     async def _close_when_draining(self) -> None:

@@ -25,7 +25,6 @@ CLOSE_CODES = read("limits.json")["closeCodes"]
 RAISED_BY_THE_TRANSPORT_ALONE = {
     "malformed_http": "the edge, before there is a call",
     "head_too_large": "the edge, before there is a call",
-    "request_timeout": "the edge, before there is a call",
     "upgrade_required": "the edge, before there is a connection",
     "method_not_allowed": "the routes, which alone know methods",
 }
