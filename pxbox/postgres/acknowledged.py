@@ -3,25 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import NamedTuple
 
+from pxbox.model.channel import Place, Position
 from pxbox.postgres.reader import Reader
-
-
-class Place(NamedTuple):
-    """What one acknowledgement is about: a client, its name for a session, a channel."""
-
-    sub: str
-    session: str
-    channel: str
-
-
-@dataclass(frozen=True, slots=True)
-class Position:
-    epoch: str
-    seq: int
 
 
 class Acknowledged:

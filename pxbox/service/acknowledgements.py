@@ -8,8 +8,9 @@ from itertools import islice
 
 import trio
 
+from pxbox.model.channel import Place, Position
 from pxbox.model.errors import PxError
-from pxbox.postgres.acknowledged import Acknowledged, Place, Position
+from pxbox.postgres.acknowledged import Acknowledged
 
 WRITE_SECONDS = 1.0
 MOST_AT_ONCE = 1_000

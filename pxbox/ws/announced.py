@@ -9,7 +9,8 @@ from urllib.parse import parse_qsl
 from pxbox.model.errors import InvalidRequest
 
 _KNOWN = ("ticket", "session", "batch")
-_NAME = re.compile(r"[!-~]{1,128}")
+MOST_NAME = 128
+_NAME = re.compile(rf"[!-~]{{1,{MOST_NAME}}}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,7 @@ from contextlib import suppress
 import trio
 from msgspec import UNSET
 
+from pxbox.model.channel import Place, Position
 from pxbox.model.errors import (
     InvalidAck,
     InvalidRequest,
@@ -16,7 +17,6 @@ from pxbox.model.errors import (
     TooManySubscriptions,
 )  # fmt: skip
 from pxbox.model.principal import Principal
-from pxbox.postgres.acknowledged import Place, Position
 from pxbox.service import watching
 from pxbox.service.channels import Recovered, Trimmed
 from pxbox.service.core import Parts

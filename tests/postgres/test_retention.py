@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from pxbox.ports import Bounds
-from pxbox.postgres.acknowledged import Acknowledged, Place, Position
+from pxbox.model.channel import Bounds, Place, Position
+from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.reader import Reader
 from tests.postgres.conftest import OpenJournal
 
@@ -48,7 +48,7 @@ async def test_what_is_too_old_goes_and_the_floor_says_so(opened: OpenJournal) -
 async def test_it_goes_a_little_at_a_time_and_never_leaves_a_gap(opened: OpenJournal) -> None:
     for name in ("one", "other"):
         await log_events(opened, name, *[40] * 10, 1)
-    gone = []
+    gone: list[int] = []
     while not gone or gone[-1]:
         gone.append(await opened.log.purge(MONTH, 7))
         for name in ("one", "other"):

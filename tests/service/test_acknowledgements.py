@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import trio
 import trio.testing
 
+from pxbox.model.channel import Place, Position
 from pxbox.model.errors import PxError, Unavailable
-from pxbox.postgres.acknowledged import Place, Position
 from pxbox.service.acknowledgements import MOST_AT_ONCE, WRITE_SECONDS, Acknowledgements
 from tests.service.brokers import Broker, unique
 
