@@ -200,6 +200,11 @@ class OutcomeUnknown(Exception):
     """
 
 
+class CommitRefused(Exception):
+    """What the commit says cannot be kept, whatever else is so. It was not applied, and never
+    will be: a fault of whoever made it."""
+
+
 class JournalFull(Exception):
     """Too many commits wait. This one was not applied; retry later."""
 
@@ -214,8 +219,8 @@ class Journal(Protocol):
     async def commit(self, commit: Commit) -> Committed | Conflict:
         """Apply all of `commit` if all its guards hold, else nothing.
 
-        Raises JournalFull, JournalUnavailable (not applied) or OutcomeUnknown. When the caller
-        is cancelled the outcome is unknown, too.
+        Raises JournalFull, JournalUnavailable, CommitRefused (not applied) or OutcomeUnknown.
+        When the caller is cancelled the outcome is unknown, too.
         """
         ...
 

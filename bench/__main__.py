@@ -1,4 +1,4 @@
-"""`python -m bench commit | lifecycle | idle`; see README.md in this folder."""
+"""`python -m bench commit | lifecycle | idle | slow`; see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from typing import Final
 
 import trio
 
-from bench import commit, idle, lifecycle
+from bench import commit, idle, lifecycle, slow
 from bench.processes import RunFailed
 
-BENCHES: Final = {"commit": commit, "lifecycle": lifecycle, "idle": idle}
+BENCHES: Final = {"commit": commit, "lifecycle": lifecycle, "idle": idle, "slow": slow}
 
 
 def main() -> None:

@@ -9,8 +9,10 @@ import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
 
 import trio
 
@@ -23,7 +25,7 @@ from pxbox.behaviors.courier import read_message
 from pxbox.behaviors.entity import EntityActor
 from pxbox.behaviors.flow import FlowActor, FlowSurroundings
 from pxbox.behaviors.flow_messages import FireWait
-from pxbox.behaviors.housekeeping import purge_at_times
+from pxbox.behaviors.housekeeping import MOST_EVENTS_AT_ONCE, purge_at_times
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.bridge import Bridge, open_bridge
@@ -32,8 +34,9 @@ from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import open_servers
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
-from pxbox.observe import Log, Metrics, configure_log
+from pxbox.observe import Log, Metrics, configure_log, said
 from pxbox.ports import LogUnavailable
+from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
 from pxbox.postgres.installation import install
 from pxbox.postgres.journal import PostgresJournal
@@ -44,26 +47,36 @@ from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
+from pxbox.rest.routes import carries_payload
 from pxbox.service import workers
+from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.requests import reply_to_keep
+from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
 from pxbox.settings import OperatorError, Settings
 from pxbox.streams import OpenStreams, open_streams
+from pxbox.validation.documents import Documents
 from pxbox.validation.pool import open_validation_pool
 from pxbox.validation.validator import Validator
-from pxbox.ws.endpoint import Endpoint
+from pxbox.ws.admission import AdmissionLimits
+from pxbox.ws.endpoint import Endpoint, Pulse, Terms
 from pxbox.ws.handover import WebSocketLimits
+from pxbox.ws.live_token import TokenTimes
 from pxbox.ws.messages import EventEncoder
+from pxbox.ws.parts import PartsLimits
+from pxbox.ws.session import Observers
 
 OnListening = Callable[[int, str], None]
 
 # Channel actors live as long as somebody watches, and end by themselves (A5).
 _CHANNEL_LIMITS = Limits(mailbox=10_000, max_resident=1_000_000, idle_seconds=math.inf)
 _WORKERS_SECONDS = 2.0
+# The last acknowledgements are no reason to end late.
+_LAST_WRITE_SECONDS = 2.0
 _REQUEST_LIMITS = Limits(mailbox=128, max_resident=4_096, idle_seconds=30.0)
 
 
@@ -179,6 +192,7 @@ async def _core(
         await journal.open(bridge)
         streams.open(bridge, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
+        acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
         around = Surroundings(journal, directory, views, schemas, reply_to_keep)
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
@@ -194,20 +208,34 @@ async def _core(
         around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
-            system, journal, views, log_of_events, directory, schemas, channels, flow_views, epoch
-        )
+            system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
+            flow_views, acknowledgements, Room(), epoch,
+        )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
         nursery.start_soon(_courier(system, flow_views, log).run)
         nursery.start_soon(_end_workers, parts, log)
         nursery.start_soon(
-            purge_at_times,
-            views.purge_keys,
-            lambda error: log.warning("purging waits", reason=str(error)),
+            acknowledgements.run,
+            lambda error: log.warning("acknowledgements wait", reason=said(error)),
         )
         yield Core(parts, journal, relay, streams, system)
+        with trio.move_on_after(_LAST_WRITE_SECONDS), suppress(PxError):
+            await acknowledgements.write()
         await streams.aclose()
         nursery.cancel_scope.cancel()
+
+
+def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Log) -> None:
+    def failed(error: Exception) -> None:
+        log.warning("purging waits", reason=said(error))
+
+    kept = timedelta(days=settings.event_days)
+    acknowledgements = partial(parts.acknowledgements.purge, kept)
+    for purge in (parts.views.purge_keys, parts.views.purge_tickets, acknowledgements):
+        nursery.start_soon(purge_at_times, purge, failed)
+    events = partial(parts.log.purge, kept)
+    nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
 
 
 def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock[DueAlarm]:
@@ -220,7 +248,7 @@ def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock[DueAlarm]
         await system.ask(Address(kind, id), message, ASK_SECONDS)
 
     def failed(error: Exception) -> None:
-        log.warning("alarms wait", reason=str(error))
+        log.warning("alarms wait", reason=said(error))
 
     return AlarmClock(views.take_alarms, fire, failed)
 
@@ -254,7 +282,9 @@ async def _serve_transports(
     settings: Settings, core: Core, on_listening: Callable[[int], None], log: Log
 ) -> None:
     metrics, draining = Metrics(), trio.Event()
-    who = authenticator(settings)
+    who = authenticator(
+        settings, lambda why: log.warning("the issuer's keys were not fetched", reason=why)
+    )
 
     def fault(operation: str, error: Exception) -> None:
         log.error("fault", operation=operation, exc_info=error)
@@ -275,12 +305,19 @@ async def _serve_transports(
         return None
 
     surface = Surface(
-        core.parts, who, settings.max_body_bytes, missing, metrics.render, metrics.http,
-        request_fault,
+        core.parts, who, settings.max_body_bytes, settings.max_payload_bytes, missing,
+        metrics.render, metrics.http, request_fault,
     )  # fmt: skip
-    endpoint = Endpoint(core.parts, who, fault, metrics.command)
+    token_times = TokenTimes(settings.token_notice_seconds, settings.token_grace_seconds)
+    terms = Terms(
+        token_times,
+        PartsLimits(settings.max_payload_bytes, settings.parts_seconds),
+        AdmissionLimits(settings.max_connections_per_client),
+        Pulse(settings.heartbeat_seconds, settings.answer_seconds),
+    )
+    endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
-        http=HttpHost(make_app(surface), connection_fault),
+        http=HttpHost(make_app(surface), connection_fault, carries_payload),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),
     )
@@ -295,6 +332,9 @@ async def _serve_transports(
     async with trio.open_nursery() as nursery:
         await nursery.start(_drain_on_signal, drain, log)
         nursery.start_soon(endpoint.beat)
+        _keep_house(nursery, settings, core.parts, log)
+        if who.issuer is not None:
+            nursery.start_soon(who.issuer.run)
         async with trio.open_nursery() as serving:
             await serving.start(lambda task_status: edge.serve(
                 listeners, draining=draining, task_status=task_status))  # fmt: skip
@@ -324,7 +364,9 @@ async def _listen(settings: Settings) -> list[socket.socket]:
 
 def _edge_limits(settings: Settings) -> EdgeLimits:
     return EdgeLimits(
+        connections=settings.max_connections,
         body_bytes=settings.max_body_bytes,
+        payload_bytes=settings.max_payload_bytes,
         grace_seconds=settings.grace_seconds,
         websocket=WebSocketLimits(message_bytes=settings.max_body_bytes),
     )

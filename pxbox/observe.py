@@ -7,16 +7,54 @@ from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import structlog
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from structlog.typing import EventDict
 
 Log = structlog.stdlib.BoundLogger
 
+_OURS = frozenset({"pxbox", "actors", "trio"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+
+
+def said(error: BaseException) -> str:
+    """What an error says, as far as it can be logged (X5).
+
+    The words of a driver or a library may quote what was sent or kept; those of PxBox and of the
+    system do not.
+    """
+    kind = type(error)
+    if kind.__module__.partition(".")[0] in _OURS or isinstance(error, OSError):
+        return f"{kind.__qualname__}: {error}"
+    state = getattr(error, "sqlstate", None)
+    return kind.__qualname__ + (f": SQLSTATE {state}" if state else "")
+
+
+def _render_fault(_: object, __: str, event: EventDict) -> EventDict:
+    """structlog's `format_exc_info`, by `said`."""
+    error = event.pop("exc_info", None)
+    if isinstance(error, BaseException):
+        event["exception"] = "\n".join(_told(error))
+    return event
+
+
+def _told(error: BaseException) -> Iterator[str]:
+    """A traceback, as Python prints it but for the words, with the causes first."""
+    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    if cause is not None:
+        yield from _told(cause)
+        yield "which led to:"
+    yield "Traceback (most recent call last):"
+    yield "".join(traceback.format_tb(error.__traceback__)).rstrip("\n")
+    yield said(error)
+    if isinstance(error, BaseExceptionGroup):
+        for one in error.exceptions:
+            yield from (f"  | {line}" for told in _told(one) for line in told.splitlines())
 
 
 def configure_log(level: str, format: str) -> Log:
@@ -30,7 +68,7 @@ def configure_log(level: str, format: str) -> Log:
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            structlog.processors.format_exc_info,
+            _render_fault,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(

@@ -111,6 +111,26 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _origins(text: str) -> tuple[str, ...]:
+    return tuple(_origin(one.strip()) for one in text.split(",") if one.strip())
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers write it: lower case, without the port that its scheme implies."""
+    try:
+        parts = urlsplit(text.lower())
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    usual = {"http": 80, "https": 443}.get(parts.scheme)
+    plain = f"{parts.scheme}://{parts.netloc}"
+    if usual is None or not parts.hostname or "@" in parts.netloc or text.lower() != plain:
+        raise ValueError(
+            f"must be origins such as https://app.example, separated by commas, not {text[:40]!r}"
+        )
+    return plain.removesuffix(f":{usual}") if port == usual else plain
+
+
 def _secret(text: str) -> str:
     if len(text.encode("utf-8", "surrogateescape")) < MIN_SECRET_BYTES:
         raise ValueError(
@@ -187,10 +207,52 @@ class Settings:
         "JSON Web Key Set with several such keys, chosen by `kid`; read once, at start.",
         "FILE",
     )
+    jwks_url: str | None = _option(
+        None,
+        _url("https", "http"),
+        "Where such a key set is fetched from, and again in time: keys may be rotated. https, but "
+        "for --dev with a URL of this machine.",
+        "URL",
+    )
     jwt_audience: str | None = _option(
         None, _text, "Tokens must name this audience (`aud`).", "TEXT"
     )
     jwt_issuer: str | None = _option(None, _text, "Tokens must name this issuer (`iss`).", "TEXT")
+    token_notice_seconds: int = _option(
+        60,
+        _whole(0, 86_400),
+        "How long before its token expires a WebSocket is told.",
+        "SECONDS",
+    )
+    token_grace_seconds: int = _option(
+        10,
+        _whole(0, 3600),
+        "How long after its token expired a WebSocket is closed, if no new token came.",
+        "SECONDS",
+    )
+    allow_origin: tuple[str, ...] = _option(
+        (),
+        _origins,
+        "Origins, separated by commas, whose pages may open WebSockets beside the broker's own: "
+        "https://app.example.",
+        "ORIGINS",
+    )
+    heartbeat_seconds: int = _option(
+        25,
+        _whole(1, 3600),
+        "How often a WebSocket is sent a heartbeat and a Ping.",
+        "SECONDS",
+    )
+    answer_seconds: int = _option(
+        10,
+        _whole(1, 3600),
+        "How long after a heartbeat a WebSocket is closed from which nothing came; at most "
+        "--heartbeat-seconds.",
+        "SECONDS",
+    )
+    event_days: int = _option(
+        30, _whole(1, 36_500), "How long events are kept, and how far clients have read.", "DAYS"
+    )
     log_level: str = _option(
         "info", _one_of("debug", "info", "warning", "error"), "Least level that is logged.", "LEVEL"
     )
@@ -205,9 +267,33 @@ class Settings:
     )
     max_body_bytes: int = _option(
         1_048_576,
-        _whole(1024, 16_777_216),
-        "Largest request body, and largest WebSocket message.",
+        _whole(1024, 1_048_576),
+        "Largest WebSocket message, and largest request body that carries no payload.",
         "BYTES",
+    )
+    max_payload_bytes: int = _option(
+        16_777_216,
+        _whole(1024, 16_777_216),
+        "Largest request body, and largest command in parts, that carries a response or a prefill.",
+        "BYTES",
+    )
+    parts_seconds: int = _option(
+        60,
+        _whole(1, 3600),
+        "How long the parts of one command may take to arrive.",
+        "SECONDS",
+    )
+    max_connections: int = _option(
+        10_000,
+        _whole(1, 1_000_000),
+        "How many connections this broker serves; others are told to come again later.",
+        "N",
+    )
+    max_connections_per_client: int = _option(
+        1_000,
+        _whole(1, 1_000_000),
+        "How many WebSockets of one client (`sub`) this broker serves.",
+        "N",
     )
 
     def __repr__(self) -> str:
@@ -258,11 +344,33 @@ def require_servable(settings: Settings) -> None:
             "--database-url needs --redis-url (PXBOX_REDIS_URL) too: brokers on one database share "
             "one Redis. For a broker that is alone, --redis-url memory:// does."
         )
-    if settings.jwt_key_file and settings.jwks_file:
+    if settings.answer_seconds > settings.heartbeat_seconds:
         raise SettingsError(
-            "--jwt-key-file and --jwks-file exclude each other: put both keys into the key set."
+            "--answer-seconds must not be greater than --heartbeat-seconds: an answer belongs to "
+            "the last heartbeat."
         )
+    _require_one_issuer(settings)
     require_secret(settings)
+
+
+def _require_one_issuer(settings: Settings) -> None:
+    given = [
+        option.flag
+        for option in OPTIONS
+        if option.name in ("jwt_key_file", "jwks_file", "jwks_url")
+        and getattr(settings, option.name)
+    ]
+    if len(given) > 1:
+        raise SettingsError(
+            f"{' and '.join(map(str, given))} exclude each other: put all keys into one key set."
+        )
+    url = urlsplit(settings.jwks_url or "")
+    here = settings.dev and is_loopback(url.hostname or "")
+    if url.scheme == "http" and not here:
+        raise SettingsError(
+            "--jwks-url must begin with https://: whoever can change what is fetched can make "
+            "tokens. http:// is for --dev, with a URL of this machine."
+        )
 
 
 def require_secret(settings: Settings) -> None:

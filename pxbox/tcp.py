@@ -23,7 +23,15 @@ class Wire:
     the peer is lost, `trio.ClosedResourceError` once `close` was called here.
     """
 
-    __slots__ = ("_socket", "_unread", "local", "peer", "stall_seconds", "try_send")
+    __slots__ = (
+        "_socket",
+        "_unread",
+        "local",
+        "peer",
+        "stall_seconds",
+        "try_send",
+        "waiting_since",
+    )
 
     def __init__(self, sock: socket.socket, *, stall_seconds: float) -> None:
         """Take the socket over. `stall_seconds`: how long a peer may take in nothing.
@@ -40,6 +48,7 @@ class Wire:
         self.peer: tuple[str, int] = sock.getpeername()[:2]
         self.local: tuple[str, int] = sock.getsockname()[:2]
         self.stall_seconds = stall_seconds
+        self.waiting_since: float | None = None  # trio's time; None: no send waits for the peer
         self._socket = sock
         self._unread = b""
         # The fan-out's hot path: `send_now` without its frames and its errors.
@@ -81,8 +90,12 @@ class Wire:
 
     async def wait_writable(self) -> bool:
         """Wait until the kernel takes bytes again; False if it has not within `stall_seconds`."""
-        with trio.move_on_after(self.stall_seconds) as patience:
-            await trio.lowlevel.wait_writable(self._open_fd())
+        self.waiting_since = trio.current_time()
+        try:
+            with trio.move_on_after(self.stall_seconds) as patience:
+                await trio.lowlevel.wait_writable(self._open_fd())
+        finally:
+            self.waiting_since = None
         return not patience.cancelled_caught
 
     async def receive(self, max_bytes: int = RECEIVE_BYTES) -> bytes:

@@ -20,7 +20,14 @@ from pxbox.settings import OperatorError
 
 PublicKey = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 MIN_RSA_BITS = 2048
+MAX_RSA_BITS = 8192
+"""Checking one signature of a longer key would hold the event loop."""
+MOST_KEYS = 100
 _HMAC = "HS256"
+_ISSUERS = frozenset({"RS256", "ES256", "EdDSA"})
+
+KeySet = list[tuple[str | None, "VerifyingKey"]]
+"""The keys of an issuer, each with its `kid`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +64,15 @@ class Keyring:
             return self.sole
         return self.unnamed.get(algorithm)
 
+    def could_learn(self, algorithm: str, kid: str | None) -> bool:
+        """Whether another key set of the issuer may have the key that is missing here."""
+        return algorithm in _ISSUERS and kid not in self.named
+
+    def with_key_set(self, keys: KeySet) -> Keyring:
+        """The same with this key set in place of the one it has."""
+        sole = keys[0][1] if len(keys) == 1 else None
+        return Keyring(self.unnamed, {kid: key for kid, key in keys if kid is not None}, sole)
+
 
 def load_keyring(secret: str, key_file: Path | None, jwks_file: Path | None) -> Keyring:
     """The broker's own secret, and the keys of an issuer if one is configured.
@@ -67,11 +83,8 @@ def load_keyring(secret: str, key_file: Path | None, jwks_file: Path | None) -> 
     if key_file is not None:
         key = load_pem(key_file)
         unnamed[key.algorithm] = key
-    if jwks_file is None:
-        return Keyring(unnamed, {})
-    keys = load_key_set(jwks_file)
-    sole = keys[0][1] if len(keys) == 1 else None
-    return Keyring(unnamed, {kid: key for kid, key in keys if kid is not None}, sole)
+    own = Keyring(unnamed, {})
+    return own if jwks_file is None else own.with_key_set(load_key_set(jwks_file))
 
 
 def hmac_key(secret: str) -> VerifyingKey:
@@ -101,38 +114,49 @@ def load_pem(path: Path) -> VerifyingKey:
         raise KeyFileError(f"{path} is not a PEM public key that works here: {error}.") from None
 
 
-def load_key_set(path: Path) -> list[tuple[str | None, VerifyingKey]]:
+def load_key_set(path: Path) -> KeySet:
+    """The usable keys of the JSON Web Key Set in a file: see `read_key_set`."""
+    return read_key_set(_read(path), str(path))
+
+
+def read_key_set(data: bytes, source: str) -> KeySet:
     """The usable keys of a JSON Web Key Set (RFC 7517), with their `kid`.
 
     Keys for encryption, of other algorithms, or symmetric are passed over, as RFC 7517, 5 asks.
-    Raises KeyFileError if that leaves none, or if the set is ambiguous or gives away a private key.
+    Raises KeyFileError, which names `source`, if that leaves none, or if the set is ambiguous,
+    has more than MOST_KEYS or gives away a private key.
     """
-    keys = list(_usable(path, _entries(path)))
+    keys = list(_usable(source, _entries(data, source)))
     kids = [kid for kid, _ in keys]
     if not keys:
-        raise KeyFileError(f"{path} has no key for RS256, ES256 or EdDSA signatures.")
+        raise KeyFileError(f"{source} has no key for RS256, ES256 or EdDSA signatures.")
     if len(set(kids)) < len(kids):
-        raise KeyFileError(f"{path} has several keys with one `kid`, or without any.")
+        raise KeyFileError(f"{source} has several keys with one `kid`, or without any.")
     if len(kids) > 1 and None in kids:
-        raise KeyFileError(f"{path} has several keys and one of them lacks a `kid`.")
+        raise KeyFileError(f"{source} has several keys and one of them lacks a `kid`.")
     return keys
 
 
-class _KeySet(msgspec.Struct):
+class _KeySetDocument(msgspec.Struct):
     keys: list[dict[str, Any]]
 
 
-def _entries(path: Path) -> list[dict[str, Any]]:
+def _entries(data: bytes, source: str) -> list[dict[str, Any]]:
     try:
-        return msgspec.json.decode(_read(path), type=_KeySet).keys
+        entries = msgspec.json.decode(data, type=_KeySetDocument).keys
     except (msgspec.DecodeError, RecursionError):
-        raise KeyFileError(f'{path} is not a JSON Web Key Set: {{"keys": [...]}}.') from None
+        raise KeyFileError(f'{source} is not a JSON Web Key Set: {{"keys": [...]}}.') from None
+    if len(entries) > MOST_KEYS:
+        raise KeyFileError(f"{source} has more than {MOST_KEYS} keys.")
+    return entries
 
 
-def _usable(path: Path, entries: list[dict[str, Any]]) -> Iterator[tuple[str | None, VerifyingKey]]:
+def _usable(
+    source: str, entries: list[dict[str, Any]]
+) -> Iterator[tuple[str | None, VerifyingKey]]:
     for entry in entries:
         if entry.get("kty") in ("RSA", "EC", "OKP") and "d" in entry:
-            raise KeyFileError(f"{path} holds a private key, which the broker must not have.")
+            raise KeyFileError(f"{source} holds a private key, which the broker must not have.")
         key = _public_key(entry)
         kid = entry.get("kid")
         if key is not None and (kid is None or isinstance(kid, str)):
@@ -154,8 +178,8 @@ def _with_its_algorithm(key: object) -> VerifyingKey:
     """One algorithm follows from the kind of key alone. Raises ValueError for all others."""
     match key:
         case RSAPublicKey():
-            if key.key_size < MIN_RSA_BITS:
-                raise ValueError(f"the RSA key has fewer than {MIN_RSA_BITS} bits")
+            if not MIN_RSA_BITS <= key.key_size <= MAX_RSA_BITS:
+                raise ValueError(f"an RSA key has {MIN_RSA_BITS} to {MAX_RSA_BITS} bits here")
             return VerifyingKey("RS256", key)
         case EllipticCurvePublicKey(curve=SECP256R1()):
             return VerifyingKey("ES256", key)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jwt
 import msgspec
 
-from pxbox.auth.keyring import Keyring, hmac_key
+from pxbox.auth.keyring import Keyring, KeySet, hmac_key
 from pxbox.model.errors import TokenExpired, Unauthenticated
 from pxbox.model.principal import Principal
 
@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from jwt.types import Options
 
 MAX_TOKEN_BYTES: Final = 8192
-LEEWAY: Final = timedelta(seconds=10)
+LEEWAY_SECONDS: Final = 10
+LEEWAY: Final = timedelta(seconds=LEEWAY_SECONDS)
 """How far the issuer's clock may be off: `exp` counts this much later, `nbf` and `iat` earlier."""
 CACHE_SIZE: Final = 4096
 MAX_NAME: Final = 256
@@ -31,11 +32,16 @@ _COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.AS
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _LAST_SECOND: Final = 253_402_300_799  # 9999-12-31T23:59:59Z, the last that datetime can hold
 _INVALID: Final = "the token is not valid here"
+_EXPIRED: Final = "the token has expired; get a new one"
 
 
 class _Header(msgspec.Struct):
     alg: str
     kid: str | None = None
+
+
+class UnknownKey(Unauthenticated):
+    """The key that the token names is in no key set read so far; a newer one may have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +92,7 @@ class Verifier:
         """Who bears this token.
 
         Raises TokenExpired for one that was valid until its `exp`, Unauthenticated for any other
-        that is not valid. Neither repeats anything of an unverified token.
+        that is not valid, UnknownKey among them. None repeats anything of an unverified token.
         """
         if len(token) > MAX_TOKEN_BYTES or (compact := _COMPACT.fullmatch(token)) is None:
             raise Unauthenticated(_INVALID)
@@ -103,13 +109,19 @@ class Verifier:
         self._remember(digest, expiry, principal)
         return principal
 
+    def replace_key_set(self, keys: KeySet) -> None:
+        """Believe these keys of the issuer from now on, and tokens of those before no more."""
+        self._keyring = self._keyring.with_key_set(keys)
+        self._verified.clear()
+
     def _claims(self, token: str, head: str) -> dict[str, Any]:
         """What the token says, once its signature and its audience were found to be right."""
         try:
             header = msgspec.json.decode(_unbase64(head), type=_Header)
             key = self._keyring.find(header.alg, header.kid)
             if key is None:
-                raise Unauthenticated(_INVALID)
+                learnable = self._keyring.could_learn(header.alg, header.kid)
+                raise (UnknownKey if learnable else Unauthenticated)(_INVALID)
             return jwt.decode(
                 token,
                 key.key,
@@ -132,12 +144,19 @@ class Verifier:
 
     def _check_expiry(self, expiry: float) -> None:
         if self._clock() >= expiry + LEEWAY.total_seconds():
-            raise TokenExpired("the token has expired; get a new one")
+            raise TokenExpired(_EXPIRED)
 
     def _remember(self, digest: bytes, expiry: float, principal: Principal) -> None:
         self._verified[digest] = (expiry, principal)
         if len(self._verified) > self._cache_size:
             self._verified.popitem(last=False)
+
+
+def require_current(principal: Principal) -> None:
+    """Raise TokenExpired once the token that named this principal counts no more."""
+    expiry = principal.expires_at
+    if expiry is not None and datetime.now(UTC) >= expiry + LEEWAY:
+        raise TokenExpired(_EXPIRED)
 
 
 def mint(secret: str, grant: Grant, ttl: timedelta, audience: Audience = Audience()) -> str:

@@ -16,6 +16,9 @@ from pxbox.ports import Entry, Log, LogUnavailable, Streams, StreamsUnavailable
 
 # How many entries are read at once to fill a gap or to let a subscriber catch up.
 PAGE = 500
+# So many at the most are read in the turn in which a subscriber joins: it has to take them in at
+# once, and everybody else of the channel waits for that turn (E10).
+NEARLY_THERE = 64
 
 
 class Subscriber(Protocol):
@@ -130,7 +133,9 @@ class ChannelActor:
     async def _join(self, subscriber: Subscriber, after: int | None) -> object:
         head = await self._reach(after)
         if after is not None and after < head:
-            missed = await self._events.read(self._channel, after, PAGE)
+            if head - after > NEARLY_THERE:
+                return Behind(head)
+            missed = await self._events.read(self._channel, after, NEARLY_THERE)
             # Retention may have removed the first of them: that is for the reader to find.
             if not missed or missed[0].seq > after + 1 or missed[-1].seq < head:
                 return Behind(head)

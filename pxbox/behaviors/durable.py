@@ -66,6 +66,24 @@ def contended() -> Contended:
     return Contended("others kept changing this first; nothing was done; try again")
 
 
+async def load(journal: Journal, table: str, id: str) -> Mapping[str, object] | None:
+    """`journal.load`, with its error in the broker's words."""
+    try:
+        return await journal.load(table, id)
+    except JournalUnavailable as error:
+        raise Unavailable(str(error)) from None
+
+
+async def confirm(journal: Journal, table: str, id: str, version: int) -> None:
+    """Raise Stale unless `version` is still the stored one (S3)."""
+    try:
+        holds = await journal.confirm(table, id, version)
+    except JournalUnavailable as error:
+        raise Unavailable(str(error)) from None
+    if not holds:
+        raise Stale
+
+
 async def submit(journal: Journal, commit: Commit) -> Committed | Conflict:
     """Commit, with the journal's errors in the broker's words."""
     try:

@@ -19,6 +19,7 @@ from pxbox.behaviors.durable import (
     Once,
     Stale,
     contended,
+    load,
     submit,
 )
 from pxbox.domain.routing import MembershipData, entity_channel, membership_event
@@ -40,11 +41,16 @@ class CreateEntity:
 
 @dataclass(frozen=True, slots=True)
 class SetMember:
-    """Make `member` one of the group's members, or (`present` false) none of them."""
+    """Make `member` one of the group's members, or (`present` false) none of them.
+
+    `reply` is what is kept under the idempotency key.
+    """
 
     member: Entity
     present: bool
     by: str
+    once: Once | None
+    reply: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,14 +107,18 @@ class EntityActor:
 
     async def _lost(self, message: CreateEntity) -> EntityDone:
         """Tell a repeat of this very command from a name that another entity has."""
-        if message.once is not None:
-            held = await self._views.key_holder(IDEMPOTENCY, message.once.key)
-            if held is not None:
-                return EntityDone(message.entity, message.once.replay(held))
+        replayed = await self._replayed(message.once, message.entity)
+        if replayed is not None:
+            return replayed
         for address in (message.entity.handle, *message.entity.aliases):
             if await self._views.key_holder("address", address) is not None:
                 raise AddressTaken(f"another entity has the address {address!r}", address=address)
         raise Stale
+
+    async def _replayed(self, once: Once | None, entity: Entity) -> EntityDone | None:
+        """What the key has got already, if there is a key and it has."""
+        held = None if once is None else await self._views.key_holder(IDEMPOTENCY, once.key)
+        return None if once is None or held is None else EntityDone(entity, once.replay(held))
 
     async def _set_member(self, message: SetMember) -> EntityDone:
         group = await self._load()
@@ -120,9 +130,9 @@ class EntityActor:
             )
         # Membership changes only with the group's version, which guards what is decided here.
         is_now = message.member.id in await self._views.members_of([self._id])
-        if message.present is is_now:
-            return EntityDone(group)
-        return await self._commit_member(group, message)
+        if message.present is not is_now:
+            return await self._commit_member(group, message)
+        return await self._replayed(message.once, group) or EntityDone(group)
 
     async def _commit_member(self, group: Entity, message: SetMember) -> EntityDone:
         now = self._journal.now()
@@ -138,14 +148,19 @@ class EntityActor:
             id=uuid4(),
             rows=(_row(after),),
             links=(change("member", group.id, message.member.id),),
+            keys=() if message.once is None else (message.once.reservation(message.reply),),
             events=(Event(event.id, channels, membership_event(event)),),
         )
-        if not isinstance(await submit(self._journal, commit), Committed):
+        result = await submit(self._journal, commit)
+        if isinstance(result, Committed):
+            return EntityDone(after)
+        replayed = await self._replayed(message.once, group) if result.guard == "key" else None
+        if replayed is None:
             raise Stale
-        return EntityDone(after)
+        return replayed
 
     async def _load(self) -> Entity:
-        row = await self._journal.load("entity", self._id)
+        row = await load(self._journal, "entity", self._id)
         if row is None:
             raise NotFound("no such entity")
         state = row["state"]

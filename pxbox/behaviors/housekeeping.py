@@ -9,10 +9,14 @@ import trio
 
 PAUSE_SECONDS = 600.0
 MOST_AT_ONCE = 2_000
+MOST_EVENTS_AT_ONCE = 500
+"""Fewer: the counters of their channels are locked meanwhile, and commits wait for those."""
 
 
 async def purge_at_times(
-    purge: Callable[[int], Awaitable[int]], on_failure: Callable[[Exception], None]
+    purge: Callable[[int], Awaitable[int]],
+    on_failure: Callable[[Exception], None],
+    most: int = MOST_AT_ONCE,
 ) -> None:
     """Call `purge(most)` every ten minutes or so until it deletes less than it may; never ends.
 
@@ -21,7 +25,7 @@ async def purge_at_times(
     while True:
         await trio.sleep(PAUSE_SECONDS * random.uniform(0.5, 1.5))
         try:
-            while await purge(MOST_AT_ONCE) == MOST_AT_ONCE:
+            while await purge(most) == most:
                 await trio.lowlevel.checkpoint()
         except Exception as error:
             on_failure(error)

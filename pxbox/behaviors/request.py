@@ -29,7 +29,9 @@ from pxbox.behaviors.durable import (
     KeyHolders,
     Once,
     Stale,
+    confirm,
     contended,
+    load,
     submit,
 )  # fmt: skip
 from pxbox.behaviors.new_request import Content, NewRequest, alarm_changes, request_row
@@ -155,7 +157,7 @@ class RequestActor:
         raise contended()
 
     async def _load(self) -> Request:
-        row = await self._around.journal.load("request", self._id)
+        row = await load(self._around.journal, "request", self._id)
         if row is None:
             raise NotFound("no such request")
         state = row["state"]
@@ -339,10 +341,8 @@ class RequestActor:
         raise Stale
 
     async def _confirm(self, request: Request, fresh: bool) -> None:
-        if fresh:
-            return
-        if not await self._around.journal.confirm("request", self._id, request.version):
-            raise Stale
+        if not fresh:
+            await confirm(self._around.journal, "request", self._id, request.version)
 
     async def _holder_left(self, request: Request) -> bool:
         if request.claim is None or request.claim.by in request.to:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from pxbox.cli import local_checks
 from pxbox.cli.check import Check, Severity, problem
+from pxbox.cli.issuer_checks import issuer_checks
 from pxbox.cli.options import EVERY_FLAG, with_settings
 from pxbox.cli.server_checks import database_checks, redis_checks
 from pxbox.cli.servers import reached
@@ -46,8 +47,8 @@ def doctor(
         ),
     ] = False,
 ) -> int:
-    """Check the installation and say what is wrong: settings, versions, disk, keys, port, database,
-    Redis, clocks. Give it the flags that the broker is given.
+    """Check the installation and say what is wrong: settings, versions, disk, keys, issuer, port,
+    database, Redis, clocks. Give it the flags that the broker is given.
 
     Changes nothing. Exits with 1 if something must be mended; warnings leave it 0.
     """
@@ -76,6 +77,7 @@ def _checks(settings: Settings, servers: Servers) -> Iterator[Check]:
     yield local_checks.open_files_check()
     yield from local_checks.data_dir_checks(settings.data_dir)
     yield from local_checks.secret_checks(settings)
+    yield from issuer_checks(settings)
     yield local_checks.port_check(settings)
     yield from database_checks(settings, servers.database_url)
     yield from redis_checks(servers.redis_url)

@@ -128,6 +128,12 @@ def _durability(facts: DatabaseFacts) -> Check:
 
 
 def _migrations(facts: DatabaseFacts) -> Check:
+    if facts.unknown:
+        return problem(
+            "migrations",
+            f"the database is newer than this version of PxBox: it has {', '.join(facts.unknown)}",
+            "Use the version that made it, or a later one.",
+        )
     if facts.pending:
         return warning(
             "migrations",

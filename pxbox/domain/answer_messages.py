@@ -17,6 +17,7 @@ from pxbox.domain.schema_document import pointer_token
 from pxbox.model.errors import FieldError
 
 MAX_MESSAGE = 300
+MAX_POINTER = 2048
 _MAX_TEXT = 80
 _MAX_NAMED = 5
 _MAX_ALTERNATIVES = 3
@@ -26,8 +27,15 @@ UNLISTED = FieldError("", "does not satisfy the schema, in too many ways to list
 
 
 def field_error(error: ValidationError) -> FieldError:
-    """Say where and what, from one error of the validator."""
-    pointer = "".join(map(pointer_token, error.instance_path))
+    """Say where and what, from one error of the validator.
+
+    Where the pointer would be very long, it is that of what holds the place.
+    """
+    pointer = ""
+    for token in map(pointer_token, error.instance_path):
+        if len(pointer) + len(token) > MAX_POINTER:
+            break
+        pointer += token
     return FieldError(pointer, _cut(message(error), MAX_MESSAGE), keyword_of(error))
 
 

@@ -7,7 +7,8 @@ the same bytes otherwise would let one request hide in another.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import h11
 
@@ -67,8 +68,14 @@ class HeadReader:
         return None
 
 
-def judge(raw: bytes, limits: EdgeLimits) -> Head:
+def judge(
+    raw: bytes,
+    limits: EdgeLimits,
+    carries_payload: Callable[[bytes, bytes], bool] = lambda method, target: False,
+) -> Head:
     """Say what a head asks for; raises Refusal for what is not served.
+
+    `carries_payload(method, target)` says where the larger of the two limits of a body holds.
 
     Every `Upgrade` but to `websocket` is refused, not ignored: h2c is a way around what a proxy
     in front checks.
@@ -81,6 +88,8 @@ def judge(raw: bytes, limits: EdgeLimits) -> Head:
     if not request.target.startswith((b"/", b"http://", b"https://")) and request.target != b"*":
         raise malformed("the request target is neither a path nor an http URL")
     headers = list(request.headers)
+    if carries_payload(request.method, request.target):
+        limits = replace(limits, body_bytes=limits.payload_bytes)
     body = _body_of(raw, connection, headers, limits)
     protocols = _tokens(headers, b"upgrade")
     if not protocols:

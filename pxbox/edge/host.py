@@ -37,11 +37,14 @@ _NO_LIMIT = 2**62
 class HttpHost:
     """What ordinary requests are answered by: an ASGI app for trio (Quart-Trio).
 
+    `carries_payload(method, target)` says whether a request's body may be a large one.
+
     The app gets no lifespan events: start and stop what it needs around the edge.
     """
 
     app: ASGIFramework
     on_error: OnError
+    carries_payload: Callable[[bytes, bytes], bool] = lambda method, target: False
 
     def open(
         self, wire: Wire, nursery: trio.Nursery, send: Callable[[Event], Awaitable[None]]

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from http import HTTPStatus
 
+from pxbox.model.ids import new_ulid
 from pxbox.ws.handover import problem_document
+
+_FULL_SECONDS = (5, 30)
 
 
 class Refusal(Exception):
@@ -26,6 +30,7 @@ class Refusal(Exception):
             ("Content-Type", "application/problem+json"),
             ("Content-Length", str(len(body))),
             ("Connection", "close"),
+            ("X-Request-Id", new_ulid()),
             *self.headers,
         )
         lines = [f"HTTP/1.1 {self.status} {HTTPStatus(self.status).phrase}"]
@@ -58,5 +63,6 @@ def too_many_connections() -> Refusal:
         503,
         "overloaded",
         "as many connections are open as this broker serves",
-        headers=(("Retry-After", "1"),),
+        # Differing, so that those who heed it do not come back all at once.
+        headers=(("Retry-After", str(random.randint(*_FULL_SECONDS))),),
     )

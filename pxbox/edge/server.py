@@ -76,6 +76,7 @@ class Edge:
         self._http = http
         self._websocket = websocket
         self._limits = limits or EdgeLimits()
+        self._wires: set[Wire] = set()
         self._speaking_http: set[HttpConnection] = set()
         self._being_turned_away = 0
 
@@ -89,9 +90,20 @@ class Edge:
         """Serve these listening sockets, which it closes, until `draining` is set; then drain.
 
         Draining: nothing is accepted any more, idle connections end at once, requests in hand
-        are answered, WebSocket handlers see `draining`. Returns when all have ended, at the
-        latest after `grace_seconds`, when the rest is cut (A6).
+        are answered, WebSocket handlers see `draining`, and who reads nothing is cut. Returns when
+        all have ended, at the latest after `grace_seconds`, when the rest is cut (A6).
         """
+        async with trio.open_nursery() as cutting:
+            await self._serve_until_drained(listeners, draining, cutting, task_status)
+            cutting.cancel_scope.cancel()
+
+    async def _serve_until_drained(
+        self,
+        listeners: Sequence[socket.socket],
+        draining: trio.Event,
+        cutting: trio.Nursery,
+        task_status: trio.TaskStatus[None],
+    ) -> None:
         async with trio.open_nursery() as connections:
             try:
                 async with trio.open_nursery() as accepting:
@@ -108,6 +120,16 @@ class Edge:
                 connection.drain()
             grace = trio.current_time() + self._limits.grace_seconds
             connections.cancel_scope.deadline = grace
+            cutting.start_soon(self._cut_who_reads_nothing)
+
+    async def _cut_who_reads_nothing(self) -> None:
+        stall = self._limits.drain_stall_seconds
+        while True:
+            latest = trio.current_time() - stall
+            for wire in list(self._wires):
+                if wire.waiting_since is not None and wire.waiting_since <= latest:
+                    wire.reset()
+            await trio.sleep(stall / 4)
 
     async def _accept(
         self, listener: socket.socket, connections: trio.Nursery, draining: trio.Event
@@ -148,6 +170,7 @@ class Edge:
             wire.close()
 
     async def _serve_contained(self, wire: Wire, draining: trio.Event) -> None:
+        self._wires.add(wire)
         try:
             await self._serve(wire, draining)
         except Exception as error:
@@ -161,6 +184,7 @@ class Edge:
                 raise passing from None
         finally:
             self.stats.connections -= 1
+            self._wires.discard(wire)
             wire.close()
 
     async def _serve(self, wire: Wire, draining: trio.Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +20,19 @@ class Bounds:
 
     floor: int
     head: int
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Everything up to the event `seq` of this epoch (E4)."""
+
+    epoch: str
+    seq: int
+
+
+class Place(NamedTuple):
+    """What one acknowledgement is about: a client, its name for a session, a channel (E8)."""
+
+    sub: str
+    session: str
+    channel: str

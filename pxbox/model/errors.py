@@ -85,6 +85,18 @@ class Forbidden(PxError):
     code = "forbidden"
 
 
+class AnotherClient(PxError):
+    """A live connection was to go on with the token of another `sub`."""
+
+    code = "another_client"
+
+
+class OriginRefused(PxError):
+    """A browser's page of an origin that may not connect here."""
+
+    code = "origin_refused"
+
+
 class NotFound(PxError):
     """Unknown, or not visible to the caller: the two cannot be told apart (X2)."""
 
@@ -185,6 +197,24 @@ class InvalidAck(PxError):
     """An acknowledgement above what was sent (E8)."""
 
     code = "invalid_ack"
+
+
+class InvalidParts(PxError):
+    """A part out of turn or unlike the first one, or another hash than was named."""
+
+    code = "invalid_parts"
+
+
+class RequestTimeout(PxError):
+    """What was sent did not arrive whole in time; nothing was done."""
+
+    code = "request_timeout"
+
+
+class TooManyConnections(PxError):
+    """The client has as many connections as one may have."""
+
+    code = "too_many_connections"
 
 
 class NotSubscribed(PxError):

@@ -164,6 +164,10 @@ class ListInquiries(Input):
     due_after: Any = UNSET
 
 
+class CreateTicket(Input):
+    """Make a ticket for a browser's WebSocket."""
+
+
 class RequestSummary(Reply):
     """A request as a list shows it."""
 
@@ -292,3 +296,10 @@ class RequestPage(Reply):
     next_cursor: str | None
     epoch: str
     positions: dict[str, int]
+
+
+class Ticket(Reply):
+    """Opens one WebSocket, once, until `expires_at`."""
+
+    ticket: str
+    expires_at: datetime

@@ -15,6 +15,7 @@ import asyncpg
 
 from actors.journal import (
     Commit,
+    CommitRefused,
     Committed,
     Conflict,
     JournalFull,
@@ -22,6 +23,7 @@ from actors.journal import (
     OutcomeUnknown,
 )  # fmt: skip
 from pxbox.bridge import Bridge, Job, Lane, LaneFull
+from pxbox.model.errors import Unavailable
 from pxbox.postgres.batch import CALL, Batch
 from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
 from pxbox.postgres.views import Views
@@ -86,8 +88,8 @@ class PostgresJournal:
     async def commit(self, commit: Commit) -> Committed | Conflict:
         """Make `commit` durable, or say which guard failed.
 
-        Raises JournalFull and JournalUnavailable (nothing was done), or OutcomeUnknown. A caller's
-        cancellation does not stop it.
+        Raises JournalFull, JournalUnavailable and CommitRefused (nothing was done), or
+        OutcomeUnknown. A caller's cancellation does not stop it.
         """
         try:
             return await self._queue.call(commit)
@@ -95,10 +97,16 @@ class PostgresJournal:
             raise JournalFull from None
 
     async def load(self, table: str, id: str) -> Mapping[str, object] | None:
-        return await self._views.load(table, id)
+        try:
+            return await self._views.load(table, id)
+        except Unavailable as error:
+            raise JournalUnavailable(error.detail) from None
 
     async def confirm(self, table: str, id: str, version: int) -> bool:
-        return await self._views.confirm(table, id, version)
+        try:
+            return await self._views.confirm(table, id, version)
+        except Unavailable as error:
+            raise JournalUnavailable(error.detail) from None
 
     async def _write(self) -> None:
         try:
@@ -108,7 +116,7 @@ class PostgresJournal:
                 try:
                     await self._flush(jobs)
                 except Exception as error:  # a bug must fail its own batch, not end the writer
-                    _fail(jobs, OutcomeUnknown(repr(error)))
+                    _fail(jobs, OutcomeUnknown(type(error).__name__))
                 self.stats.busy_seconds += time.perf_counter() - started
         finally:
             await self._connection.close()
@@ -170,7 +178,10 @@ class PostgresJournal:
     async def _bisect(self, jobs: list[CommitJob], error: Exception, resent: bool) -> None:
         """One commit spoils the batch: halve it until that one fails alone."""
         if len(jobs) == 1:
-            _fail(jobs, error)
+            # Not in its own words: they may quote what was to be written (X5).
+            state = getattr(error, "sqlstate", None)
+            why = f"SQLSTATE {state}" if state else "it could not be encoded"
+            _fail(jobs, CommitRefused(f"{type(error).__name__}: {why}"))
             return
         middle = len(jobs) // 2
         await self._flush(jobs[:middle], resent=resent)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 
 import asyncpg
 import msgspec
@@ -60,6 +61,12 @@ class PostgresLog:
 
     async def forget(self, batches: Sequence[int]) -> None:
         await self._fetch("forget_unrelayed", list(batches))
+
+    async def purge(self, older_than: timedelta, most: int) -> int:
+        """Delete up to `most` events of more than this age and move the floors of their channels
+        (E5); return how many."""
+        (row,) = await self._fetch("purge_events", older_than, most)
+        return int(row["gone"])
 
     async def _fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         try:

@@ -36,6 +36,15 @@ async def migrate(dsn: str) -> list[str]:
         await connection.close()
 
 
+async def unknown(connection: asyncpg.Connection) -> list[str]:
+    """The migrations that this database has and this version does not know: a newer one's."""
+    if not await connection.fetchval(sql("migration_ledger_exists")):
+        return []
+    ours = {name for name, _ in statements.migrations()}
+    rows = await connection.fetch(sql("migrations_applied"))
+    return sorted(row["name"] for row in rows if row["name"] not in ours)
+
+
 async def pending(connection: asyncpg.Connection) -> list[str]:
     """The migrations that this database lacks."""
     if not await connection.fetchval(sql("migration_ledger_exists")):

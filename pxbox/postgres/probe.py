@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
-from pxbox.postgres.migrate import pending
+from pxbox.postgres.migrate import pending, unknown
 from pxbox.postgres.statements import sql
 
 FIRST_MIGRATION_WITH_SECRET = "0001_core"  # noqa: S105 (a migration's name)
@@ -26,7 +26,8 @@ class DatabaseFacts:
     """One look at a database.
 
     `skew` is how far its clock is ahead of this machine's, right to within `round_trip`.
-    `pending` names the migrations that it lacks. `secret_fingerprint` is None until a broker
+    `pending` names the migrations that it lacks, `unknown` those that this version does not know.
+    `secret_fingerprint` is None until a broker
     has run on it.
     """
 
@@ -41,6 +42,7 @@ class DatabaseFacts:
     skew: timedelta
     round_trip: timedelta
     pending: list[str]
+    unknown: list[str]
     secret_fingerprint: str | None
 
 
@@ -80,5 +82,10 @@ async def _facts(connection: asyncpg.Connection) -> DatabaseFacts:
     if FIRST_MIGRATION_WITH_SECRET not in lacking:
         secret = await connection.fetchval(sql("secret_fingerprint"))
     return DatabaseFacts(
-        **facts, skew=skew, round_trip=round_trip, pending=lacking, secret_fingerprint=secret
+        **facts,
+        skew=skew,
+        round_trip=round_trip,
+        pending=lacking,
+        unknown=await unknown(connection),
+        secret_fingerprint=secret,
     )

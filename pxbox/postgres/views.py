@@ -12,10 +12,12 @@ import msgspec
 from msgspec import Raw
 
 from pxbox.model.entity import Entity
+from pxbox.model.principal import Principal
 from pxbox.model.request import Request
 from pxbox.postgres.reader import Reader
 
 _decode_request = msgspec.json.Decoder(Request).decode
+_decode_principal = msgspec.json.Decoder(Principal).decode
 _decode_entity = msgspec.json.Decoder(Entity).decode
 
 
@@ -183,6 +185,21 @@ class Views:
     async def purge_keys(self, most: int) -> int:
         """Delete up to `most` idempotency keys that no longer count; return how many (S7)."""
         return cast(int, _one(await self._reader.fetch_one("purge_keys", most))["gone"])
+
+    async def keep_ticket(self, hash: bytes, principal: Principal, lasting: timedelta) -> datetime:
+        """Keep a ticket by its hash; return until when, by the database's clock."""
+        text = msgspec.json.encode(principal).decode()
+        row = await self._reader.fetch_one("keep_ticket", hash, text, lasting)
+        return cast(datetime, _one(row)["expires_at"])
+
+    async def take_ticket(self, hash: bytes) -> Principal | None:
+        """Whose ticket this is; nobody gets it a second time. None: it is none, or no more."""
+        row = await self._reader.fetch_one("take_ticket", hash)
+        return None if row is None else _decode_principal(row["principal"])
+
+    async def purge_tickets(self, most: int) -> int:
+        """Delete up to `most` tickets that have expired; return how many."""
+        return cast(int, _one(await self._reader.fetch_one("purge_tickets", most))["gone"])
 
 
 def _one(row: asyncpg.Record | None) -> asyncpg.Record:

@@ -38,6 +38,8 @@ View = Callable[..., Awaitable[quart.Response]]
 class Surface:
     """What the REST transport works with.
 
+    `max_payload_bytes` bounds a body that carries a response or a prefill, `max_body_bytes` any
+    other.
     `ready()` says what is missing before a request could be served, None for nothing.
     `metrics()` is the text for Prometheus. `on_request(operation, seconds, status)` hears of each
     call, `on_fault(operation, request_id, error)` of the broker's own faults.
@@ -46,6 +48,7 @@ class Surface:
     parts: Parts
     authenticator: Authenticator
     max_body_bytes: int
+    max_payload_bytes: int
     ready: Callable[[], Awaitable[PxError | None]]
     metrics: Callable[[], bytes]
     on_request: Callable[[str, float, int], None]
@@ -55,7 +58,7 @@ class Surface:
 def make_app(surface: Surface) -> QuartTrio:
     """The ASGI application of all of REST."""
     app = QuartTrio("pxbox", static_folder=None)
-    app.config["MAX_CONTENT_LENGTH"] = surface.max_body_bytes
+    app.config["MAX_CONTENT_LENGTH"] = surface.max_payload_bytes
     for route in ROUTES:
         _add(app, surface, route.method, route.path, route.operation, _operation(surface, route))
     for method, path in PLANNED:
@@ -69,36 +72,49 @@ def make_app(surface: Surface) -> QuartTrio:
     return app
 
 
-Serve = Callable[[RestCall], Awaitable[RestReply]]
+PathMembers = dict[str, str]
+Serve = Callable[[PathMembers], Awaitable[RestReply]]
 
 
 def _operation(surface: Surface, route: Route) -> Serve:
-    async def serve_operation(call: RestCall) -> RestReply:
-        return await serve(surface.parts, _principal(surface), route, call)
+    async def serve_operation(path: PathMembers) -> RestReply:
+        # Before the body is waited for: who has no token gets no room for one.
+        principal = await _principal(surface)
+        with surface.parts.room.hold(_room_for_body(surface)):
+            return await serve(surface.parts, principal, route, await _call(path))
 
     return serve_operation
 
 
+def _room_for_body(surface: Surface) -> int:
+    """How much of the room for large payloads the body takes: nothing where it is not large."""
+    size = quart.request.content_length
+    if size is None and "transfer-encoding" in quart.request.headers:
+        size = surface.max_payload_bytes
+    return size if size is not None and size > surface.max_body_bytes else 0
+
+
 def _planned(surface: Surface) -> Serve:
-    async def refuse(call: RestCall) -> RestReply:
-        _principal(surface)
+    async def refuse(path: PathMembers) -> RestReply:
+        await _principal(surface)
         raise NotSupported("this is named in the contract and not supported yet")
 
     return refuse
 
 
 def _page(surface: Surface, page: pages.Page) -> Serve:
-    async def serve_page(call: RestCall) -> RestReply:
-        principal = _principal(surface) if page.scopes else None
+    async def serve_page(path: PathMembers) -> RestReply:
+        principal = await _principal(surface) if page.scopes else None
+        await _call(path)
         return await page.serve(principal)
 
     return serve_page
 
 
-def _principal(surface: Surface) -> Principal:
+async def _principal(surface: Surface) -> Principal:
     scope = quart.request.scope
     peer, _ = scope["client"] or ("", 0)
-    return surface.authenticator.authenticate(scope["headers"], peer)
+    return await surface.authenticator.authenticate(scope["headers"], peer)
 
 
 def _add(
@@ -110,7 +126,7 @@ def _add(
         started = trio.current_time()
         request_id = new_ulid()
         try:
-            reply = await serve(await _call(path_members))
+            reply = await serve(path_members)
         except PxError as error:
             reply = reply_problem(error)
         except Exception as error:
@@ -129,7 +145,7 @@ def _add(
     )
 
 
-async def _call(path: dict[str, str]) -> RestCall:
+async def _call(path: PathMembers) -> RestCall:
     request = quart.request
     try:
         body = await request.get_data(cache=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import format_datetime
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pxbox.model.decoding import convert_input, decode_json, decode_typed
+from pxbox.model.decoding import check_object, convert_input, decode_typed
 from pxbox.model.errors import (
     FieldError,
     InvalidRequest,
@@ -62,11 +62,11 @@ class RestReply:
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def read_input(call: RestCall, type: type[T]) -> T:
-    """The operation's input: path and body as one object.
+def read_input(call: RestCall, type: type[T], large: Collection[str] = ()) -> T:
+    """The operation's input: path and body as one object, `large` as for `check_object`.
 
-    Raises UnsupportedMediaType, what `decode_json` raises, and InvalidRequest, also where the
-    query names anything, and where the body is no object or names a member of the path.
+    Raises UnsupportedMediaType, what `check_object` raises, and InvalidRequest also where the
+    query names anything, and where the body names a member of the path.
     """
     refuse_members(call.query, "does not belong in the query; this call takes a body")
     text = call.body.strip(JSON_SPACE)
@@ -75,10 +75,8 @@ def read_input(call: RestCall, type: type[T]) -> T:
     media = call.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     if media != JSON and not media.endswith("+json"):
         raise UnsupportedMediaType(f"send {JSON}, not {media[:64]!r}")
-    members = decode_json(text)
-    if not isinstance(members, dict):
-        raise InvalidRequest("the body must be a JSON object")
-    refuse_members(call.path.keys() & members.keys(), "is given by the path; leave it out")
+    members = check_object(text, large)
+    refuse_members(call.path.keys() & set(members), "is given by the path; leave it out")
     if not call.path:
         return decode_typed(text, type)
     # As bytes, so that the body's own members keep their spelling.

@@ -5,6 +5,7 @@ The Quart routes are made from this table, and the tests hold it to `schemas/ope
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -95,6 +96,7 @@ ROUTES = (
     Route("POST", "/v1/workers/{id}/close", "closeSession"),
     Route("POST", "/v1/workers/{id}/lease", "leaseFlows"),
     Route("POST", "/v1/workers/{id}/handBack", "handBack"),
+    Route("POST", "/v1/ws/ticket", "createTicket", 201),
 )
 
 # Named in the contract, not built yet: answered by 501.
@@ -106,13 +108,27 @@ PLANNED = (
     ("POST", "/v1/inquiries/{id}/restore"),
     ("DELETE", "/v1/inquiries/{id}"),
     ("POST", "/v1/files/sign"),
-    ("POST", "/v1/ws/ticket"),
 )
+
+
+def _matching(path: str) -> str:
+    return re.sub(r"\\\{[a-z]+\\\}", "[^/]+", re.escape(path))
+
+
+_CARRYING = "|".join(
+    _matching(route.path) for route in ROUTES if operations.find_for_rest(route.operation).large
+)
+_CARRIES = re.compile(rf"(?:https?://[^/]*)?(?:{_CARRYING})(?:\?.*)?".encode(), re.DOTALL)
+
+
+def carries_payload(method: bytes, target: bytes) -> bool:
+    """Whether this request is to have a body that carries a response or a prefill."""
+    return method == b"POST" and _CARRIES.fullmatch(target) is not None
 
 
 async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall) -> RestReply:
     """Serve one call of a route. Raises PxErrors."""
-    operation = operations.find(route.operation)
+    operation = operations.find_for_rest(route.operation)
     if route.method == "GET":
         input = read_query(call, operation.input)
 
@@ -122,7 +138,7 @@ async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall
         if route.version is None:
             return reply_json(200, (await read()).reply)
         return await _poll(parts, route, call, read)
-    input = read_input(call, operation.input)
+    input = read_input(call, operation.input, operation.large)
     key = call.headers.get("idempotency-key")
     outcome = await operations.perform(parts, principal, operation, input, key)
     return reply_json(route.status, outcome.reply, _headers(route, outcome))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
 
 import trio
 
 from actors import Address, AskTimeout, MailboxFull, System, TurnAbandoned
 from actors import Draining as SystemDraining
 from pxbox.behaviors.channel import (
-    PAGE,
     Behind,
     Events,
     Join,
@@ -23,7 +24,8 @@ from pxbox.behaviors.channel import (
 )  # fmt: skip
 from pxbox.domain.resume import Refused, plan_resume
 from pxbox.model.errors import Draining, Overloaded, Unavailable
-from pxbox.ports import Entry, LogUnavailable
+from pxbox.ports import Bounds, Entry, LogUnavailable
+from pxbox.service.pages import Page, Pages
 
 _JOIN_SECONDS = 10.0
 
@@ -37,12 +39,21 @@ class Recovered:
     reason: str | None
 
 
+class CatchingUp(Subscriber, Protocol):
+    """A subscriber that has not joined yet."""
+
+    async def take(self, read: Callable[[], Awaitable[Page]]) -> Page:
+        """Call `read` once there is room for a page, and send that; return it."""
+        ...
+
+
 class Channels:
     """The channels of this process. `mine` are those that have subscribers here."""
 
     def __init__(self, system: System, events: Events, epoch: str) -> None:
         self._system = system
         self._events = events
+        self._pages = Pages(events)
         self._watchers: dict[str, int] = {}
         self._waiters: set[_Waiter] = set()
         self.epoch = epoch
@@ -85,35 +96,33 @@ class Channels:
 
     async def plan(self, channel: str, since: int, epoch: str) -> Recovered:
         """Say whether everything after `since` can be given, and up to where it goes now (E5)."""
-        try:
-            bounds = await self._events.log.bounds(channel)
-        except LogUnavailable as error:
-            raise Unavailable(f"{error}; try again shortly") from None
+        bounds = await self._bounds(channel)
         plan = plan_resume(since, epoch == self.epoch, bounds.floor, bounds.head)
         if isinstance(plan, Refused):
             return Recovered(bounds.head, bounds.head, plan.reason)
         return Recovered(since, bounds.head, None)
 
-    async def catch_up(
-        self,
-        channel: str,
-        since: int,
-        subscriber: Subscriber,
-        send: Callable[[Entry, bytes], Awaitable[None]],
-    ) -> int:
+    async def plan_last(self, channel: str, count: int) -> Recovered:
+        """Begin with the newest `count` events, or with as many as there are."""
+        bounds = await self._bounds(channel)
+        return Recovered(max(bounds.floor, bounds.head - count), bounds.head, None)
+
+    async def catch_up(self, channel: str, since: int, to: int, subscriber: CatchingUp) -> int:
         """Send what follows `since`, at the reader's pace, then join the live delivery.
 
-        Returns the position at which it joined; nothing is left out and nothing comes twice
-        between the two. Raises Unavailable, and Trimmed where retention has overtaken it.
+        `to` is how far the channel has come at least. Returns the position at which it joined;
+        nothing is left out and nothing comes twice between the two. Raises Unavailable, and
+        Trimmed where retention has overtaken it.
         """
         position = since
         while True:
+            while position < to:
+                page = await subscriber.take(partial(self._page, channel, position))
+                position = page.last
             joined = await self._join(channel, subscriber, position)
             if isinstance(joined, Joined):
                 return joined.head
-            for entry in await self._page(channel, position):
-                await send(entry, self._events.encode(channel, entry))
-                position = entry.seq
+            to = joined.head
 
     @asynccontextmanager
     async def news(self, channel: str) -> AsyncIterator[trio.Event]:
@@ -146,15 +155,21 @@ class Channels:
             self.look(channel, head)
         return heads
 
-    async def _page(self, channel: str, position: int) -> list[Entry]:
+    async def _bounds(self, channel: str) -> Bounds:
         try:
-            entries = await self._events.read(channel, position, PAGE)
+            return await self._events.log.bounds(channel)
         except LogUnavailable as error:
             raise Unavailable(f"{error}; try again shortly") from None
-        # There is more, for this was read because the actor said so: what is missing was removed.
-        if not entries or entries[0].seq != position + 1:
+
+    async def _page(self, channel: str, position: int) -> Page:
+        try:
+            page = await self._pages.read(self.epoch, channel, position)
+        except LogUnavailable as error:
+            raise Unavailable(f"{error}; try again shortly") from None
+        # There is more, for this was read because somebody said so: what is missing was removed.
+        if not page.frames or page.first != position + 1:
             raise Trimmed(channel, position)
-        return entries
+        return page
 
     async def _join(
         self, channel: str, subscriber: Subscriber, after: int | None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -21,14 +22,18 @@ from actors import Draining as SystemDraining
 from actors.journal import Journal
 from pxbox.behaviors.durable import IDEMPOTENCY, Once
 from pxbox.domain.access import Caller
+from pxbox.model.document import Document, canonical_hash
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
 from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.views import Views
+from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
+from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
+from pxbox.validation.documents import Documents
 
 # A turn takes a commit or two, each bounded by the journal; past this its outcome is unknown.
 ASK_SECONDS = 20.0
@@ -45,8 +50,11 @@ class Parts:
     log: PostgresLog
     directory: Directory
     schemas: Schemas
+    documents: Documents
     channels: Channels
     flows: FlowViews
+    acknowledgements: Acknowledgements
+    room: Room
     epoch: str
 
 
@@ -71,15 +79,22 @@ class Outcome:
     replayed: bool = False
 
 
-def once(call: Call, operation: str, target: str) -> Once | None:
-    """The call's idempotency key in its scope: (sub, operation, target) (S7)."""
+def once(
+    call: Call, operation: str, target: str, read: Mapping[str, Document] | None = None
+) -> Once | None:
+    """The call's idempotency key in its scope: (sub, operation, target) (S7).
+
+    `read` are those members of the input, by field, that were read already: they may be large.
+    """
     key = call.idempotency_key
     if key is None:
         return None
     if not (1 <= len(key) <= _MOST_KEY and key.isascii() and key.isprintable()):
         raise InvalidRequest(f"an idempotency key has 1 to {_MOST_KEY} printable ASCII characters")
     scope = msgspec.json.encode([call.caller.sub, operation, target, key, call.item])
-    body = msgspec.json.decode(msgspec.json.encode(call.input))
+    hashes = {name: Raw(f'"{document.hash}"'.encode()) for name, document in (read or {}).items()}
+    input = msgspec.structs.replace(call.input, **hashes)
+    body = msgspec.json.decode(msgspec.json.encode(input))
     return Once(hashlib.sha256(scope).hexdigest(), canonical_hash(body))
 
 
@@ -92,11 +107,6 @@ async def replayed(parts: Parts, key: Once | None) -> Outcome | None:
     if key is None or held is None:
         return None
     return Outcome(key.replay(held), replayed=True)
-
-
-def canonical_hash(value: object) -> str:
-    """The sha256 of a JSON value, whatever the order of its members and its white space."""
-    return hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
 
 
 async def ask(parts: Parts, kind: str, id: str, message: object) -> object:

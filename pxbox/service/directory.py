@@ -9,6 +9,7 @@ import trio
 
 from pxbox.domain.access import Caller
 from pxbox.model.entity import COLLECTIVE, Entity
+from pxbox.model.errors import Forbidden
 from pxbox.model.ids import as_uuid
 from pxbox.model.principal import Principal
 from pxbox.postgres.views import Views
@@ -83,12 +84,18 @@ class Directory:
     async def caller(self, principal: Principal) -> Caller:
         """The principal with the entity it acts as, and that one's groups.
 
-        A token's `entity` names it; without one, it is the entity whose handle is `sub`.
+        A token's `entity` names it; without one, it is the entity whose handle is `sub`. Raises
+        Forbidden where it names a group or a role.
         """
         # Most who ask are nobody who could be asked: that is remembered too.
         entity = await self._by_address.get(principal.entity or principal.sub)
         if entity is not None and principal.entity is None and entity.handle != principal.sub:
             entity = None
+        if entity is not None and entity.kind in COLLECTIVE:
+            raise Forbidden(
+                f"this token names {entity.address!r}: a {entity.kind} cannot act, its members do; "
+                "mint one that names a member"
+            )
         groups = await self.groups_of(entity.id) if entity is not None else frozenset[str]()
         return Caller(principal, entity, groups)
 

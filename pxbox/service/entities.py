@@ -71,10 +71,14 @@ async def _set_member(parts: Parts, call: Call, present: bool) -> Outcome:
     member = await parts.directory.lookup(input.member)
     if group is None or member is None:
         raise NotFound("no such entity")
-    message = SetMember(member, present, call.caller.sub)
-    await ask(parts, "entity", group.id, message)
+    operation = "addMember" if present else "removeMember"
+    reply = wire.Membership(id=group.id, member=member.id, present=present)
+    key = once(call, operation, group.id)
+    message = SetMember(member, present, call.caller.sub, key, msgspec.json.encode(reply))
+    done = await ask(parts, "entity", group.id, message)
+    assert isinstance(done, EntityDone)
     parts.directory.membership_changed(member.id)
-    return Outcome(wire.Membership(id=group.id, member=member.id, present=present))
+    return Outcome(done.replay or reply, replayed=done.replay is not None)
 
 
 def _may_see(call: Call, entity: Entity) -> bool:

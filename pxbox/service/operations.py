@@ -1,7 +1,7 @@
 """Every operation by name: what it takes, who may call it, what does it.
 
-Both transports serve this one table; `schemas/openapi.json` and `schemas/asyncapi.json` are held
-to it by the tests.
+Both transports serve this one table, REST what is beside it too; `schemas/openapi.json` and
+`schemas/asyncapi.json` are held to them by the tests.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pxbox.domain.access import require_scope
 from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotSupported, UnknownOperation
 from pxbox.model.principal import ADMIN, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
-from pxbox.service import entities, flows, inquiries, requests, validate, workers
+from pxbox.service import entities, flows, inquiries, requests, tickets, validate, workers
 from pxbox.service.core import Call, Outcome, Parts
 
 Run = Callable[[Parts, Call], Awaitable[Outcome]]
@@ -21,21 +21,29 @@ Run = Callable[[Parts, Call], Awaitable[Outcome]]
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """`scopes`: any one of them admits the caller; none: every valid token does."""
+    """`scopes`: any one of them admits the caller; none: every valid token does. `large` names
+    the members of the input that may be longer than a message: they carry payloads."""
 
     name: str
     input: type[wire.Input]
     scopes: tuple[str, ...]
     run: Run
+    large: tuple[str, ...] = ()
 
 
 _TABLE = (
-    Operation("createRequest", wire.CreateRequest, (REQUEST,), requests.create),
-    Operation("bulkCreateRequests", wire.BulkCreateRequests, (REQUEST,), requests.create_many),
+    Operation("createRequest", wire.CreateRequest, (REQUEST,), requests.create, ("prefill",)),
+    Operation(
+        "bulkCreateRequests",
+        wire.BulkCreateRequests,
+        (REQUEST,),
+        requests.create_many,
+        ("items",),
+    ),
     Operation("getRequest", wire.GetRequest, (REQUEST, RESPOND, ADMIN), requests.read),
     Operation("claimRequest", wire.ClaimRequest, (RESPOND,), requests.claim),
     Operation("releaseRequest", wire.ReleaseRequest, (RESPOND, OVERRIDE), requests.release),
-    Operation("postResponse", wire.PostResponse, (RESPOND,), requests.answer),
+    Operation("postResponse", wire.PostResponse, (RESPOND,), requests.answer, ("payload",)),
     Operation("declineRequest", wire.DeclineRequest, (RESPOND,), requests.decline),
     Operation("cancelRequest", wire.CancelRequest, (REQUEST,), requests.cancel),
     Operation("getResponse", wire.GetResponse, (REQUEST, RESPOND, ADMIN), requests.read_answer),
@@ -71,6 +79,11 @@ _TABLE = (
 
 OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _TABLE}
 
+OVER_REST_ALONE: dict[str, Operation] = {
+    "createTicket": Operation("createTicket", wire.CreateTicket, (), tickets.create)
+}
+"""A WebSocket that is open needs no ticket."""
+
 # Named in the contract, not built yet.
 PLANNED = frozenset({
     "markRead", "markUnread", "snooze", "wake", "restoreInquiry", "deleteInquiry", "signFile",
@@ -78,13 +91,18 @@ PLANNED = frozenset({
 
 
 def find(name: str) -> Operation:
-    """The operation of this name. Raises UnknownOperation, NotSupported."""
+    """The operation of this name, by both transports. Raises UnknownOperation, NotSupported."""
     operation = OPERATIONS.get(name)
     if operation is None:
         if name in PLANNED:
             raise NotSupported(f"{name} is not supported yet")
         raise UnknownOperation(f"there is no operation {name[:64]!r}; see the contract")
     return operation
+
+
+def find_for_rest(name: str) -> Operation:
+    """The same, of all that REST offers."""
+    return OVER_REST_ALONE.get(name) or find(name)
 
 
 def admit(principal: Principal, scopes: tuple[str, ...]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
 import trio
 from msgspec import UNSET, Raw
+from msgspec.structs import replace as replaced
 
 from pxbox.behaviors.new_request import Content, NewRequest
 from pxbox.behaviors.request import Act, Create, Done, GivenAnswer
@@ -16,7 +17,8 @@ from pxbox.domain import access, routing
 from pxbox.domain import request as domain
 from pxbox.domain.access import Caller
 from pxbox.model import wire
-from pxbox.model.decoding import decode_input, decode_json
+from pxbox.model.decoding import decode_input
+from pxbox.model.document import Document
 from pxbox.model.errors import (
     InvalidRequest,
     InvalidTime,
@@ -30,7 +32,7 @@ from pxbox.model.errors import (
 from pxbox.model.flow import FlowRef
 from pxbox.model.ids import as_uuid, is_ulid, new_ulid
 from pxbox.model.request import OPEN, Request, Status
-from pxbox.service.core import Call, Outcome, Parts, ask, canonical_hash, once, replayed
+from pxbox.service.core import Call, Outcome, Parts, ask, once, replayed
 from pxbox.service.problems import problem
 
 MOST_ADDRESSEES = 32
@@ -56,13 +58,16 @@ async def create(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.CreateRequest)
     request_id = new_ulid()
+    read = await _read(parts, input)
+    key = once(call, "createRequest", "", read)
     try:
-        message = await _creation(parts, call, input, request_id)
+        request = await _requested(parts, input, request_id, await _asked_by(parts, call, input))
     except PxError:
-        earlier = await replayed(parts, once(call, "createRequest", ""))
+        earlier = await replayed(parts, key)
         if earlier is not None:
             return earlier
         raise
+    message = Create(request, _content(input, read), key)
     done = await ask(parts, "request", request_id, message)
     return _outcome(done, created)
 
@@ -75,25 +80,39 @@ class AskedBy:
     flow: FlowRef | None = None
 
 
-async def _creation(parts: Parts, call: Call, input: wire.CreateRequest, request_id: str) -> Create:
-    flow = None
-    if input.flow_id is not None:
-        flow = await _flow_to_ask_for(parts, call.caller, input.flow_id)
-    made = await creation(parts, input, request_id, AskedBy(call.caller.sub, flow))
-    return Create(made.request, made.content, once(call, "createRequest", ""))
-
-
-async def _flow_to_ask_for(parts: Parts, caller: Caller, flow_id: str) -> FlowRef:
-    flow = await parts.flows.flow(flow_id) if is_ulid(flow_id) else None
-    if flow is None or not access.may_steer(caller, flow):
-        raise NotFound("no such flow")
-    return flow.ref
-
-
 async def creation(
     parts: Parts, input: wire.CreateRequest, request_id: str, asked_by: AskedBy
 ) -> NewRequest:
     """The request that `input` asks for, at version 1. Raises PxErrors."""
+    request = await _requested(parts, input, request_id, asked_by)
+    return NewRequest(replaced(request, version=1), _content(input, await _read(parts, input)))
+
+
+async def _asked_by(parts: Parts, call: Call, input: wire.CreateRequest) -> AskedBy:
+    if input.flow_id is None:
+        return AskedBy(call.caller.sub)
+    flow = await parts.flows.flow(input.flow_id) if is_ulid(input.flow_id) else None
+    if flow is None or not access.may_steer(call.caller, flow):
+        raise NotFound("no such flow")
+    return AskedBy(call.caller.sub, flow.ref)
+
+
+async def _read(parts: Parts, input: wire.CreateRequest) -> dict[str, Document]:
+    """As they are kept: one reading of repeated members and of numbers."""
+    return {
+        "prefill": await parts.documents.read(bytes(input.prefill)),
+        "ui_hints": await parts.documents.read(bytes(input.ui_hints)),
+    }
+
+
+def _content(input: wire.CreateRequest, read: Mapping[str, Document]) -> Content:
+    meta = Raw(msgspec.json.encode(input.meta or {}))
+    return Content(Raw(read["ui_hints"].text), Raw(read["prefill"].text), meta)
+
+
+async def _requested(
+    parts: Parts, input: wire.CreateRequest, request_id: str, asked_by: AskedBy
+) -> Request:
     refuse_unsupported(
         input, "files_policy", "subject_key", "why", "context", "escalate",
         "no_self_answer", "default_answer", "quorum",
@@ -103,7 +122,7 @@ async def creation(
     now = parts.journal.now()
     deadline = _deadline(input, now)
     schema = await parts.schemas.admit(bytes(input.schema))
-    request = Request(
+    return Request(
         id=request_id,
         requestor=asked_by.requestor,
         to=await _addressees(parts, input),
@@ -118,8 +137,6 @@ async def creation(
         attention_at=_in_utc(input.attention_at),
         flow=asked_by.flow,
     )
-    meta = Raw(msgspec.json.encode(input.meta or {}))
-    return NewRequest(request, Content(input.ui_hints, input.prefill, meta))
 
 
 def _deadline(input: wire.CreateRequest, now: datetime) -> datetime | None:
@@ -205,7 +222,8 @@ async def create_many(parts: Parts, call: Call) -> Outcome:
 
 async def _create_item(parts: Parts, call: Call, index: int, raw: bytes) -> wire.BulkItem:
     try:
-        item = replace(call, input=decode_input(raw, wire.CreateRequest), item=index)
+        input = decode_input(raw, wire.CreateRequest, ("prefill",))
+        item = replace(call, input=input, item=index)
         outcome = await create(parts, item)
     except PxError as error:
         return wire.BulkItem(index=index, error=problem(error))
@@ -233,14 +251,14 @@ async def answer(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.PostResponse)
     refuse_unsupported(input, "files", "draft")
-    value = decode_json(bytes(input.payload))
+    responder = call.caller.responder()
     # What is kept is what was validated: one reading of repeated members and of numbers.
-    payload = msgspec.json.encode(value)
-    command = domain.Answer(call.caller.responder(), new_ulid(), canonical_hash(value))
-    given = GivenAnswer(payload, value, call.caller.sub)
-    message = Act(command, once(call, "postResponse", input.id), given)
+    payload = await parts.documents.read(bytes(input.payload))
+    command = domain.Answer(responder, new_ulid(), payload.hash)
+    given = GivenAnswer(payload.text, payload.value, call.caller.sub)
+    message = Act(command, once(call, "postResponse", input.id, {"payload": payload}), given)
     done = await ask(parts, "request", _known(input.id), message)
-    return _outcome(done, lambda request: response(request, Raw(payload)))
+    return _outcome(done, lambda request: response(request, Raw(payload.text)))
 
 
 async def decline(parts: Parts, call: Call) -> Outcome:

@@ -49,47 +49,54 @@ def not_visible(channel: str) -> NotFound:
 
 
 class Watching:
-    """What one connection may watch, and what it no longer may once its memberships change.
+    """What one connection may watch, and what it no longer may once its token or its memberships
+    change.
 
-    It hears of those on the channel of the entity that the caller acts as, from the first channel
-    on that can be lost by them.
+    It hears of memberships on the channel of the entity that the caller acts as, from the first
+    channel on that can be lost by them.
     """
 
     def __init__(self, parts: Parts, principal: Principal) -> None:
         self._parts = parts
         self._principal = principal
         self._entity: str | None = None
+        self._following = trio.Lock()
         self._changed = trio.Event()
 
-    async def require(self, channel: str) -> bool:
-        """Raise NotFound as `require_may_watch` does. True where `lost` is to be called from now
-        on."""
-        caller = await require_may_watch(self._parts, self._principal, channel)
-        if self._entity is not None or caller.entity is None or caller.has(ADMIN):
-            return False
-        own = routing.entity_channel(caller.entity.id)
-        if channel in (own, routing.requestor_channel(caller.sub)):
-            return False
-        self._entity = caller.entity.id
-        try:
-            await self._parts.channels.join(own, self)
-        except BaseException:
-            self._entity = None
-            raise
-        # What admitted the caller just now may have been two seconds old.
+    @property
+    def may_lose(self) -> bool:
+        """Whether `lost` is to be asked from now on: what is watched can be lost."""
+        return self._entity is not None or self._changed.is_set()
+
+    def renew(self, principal: Principal) -> None:
+        """Judge by this principal from now on; `lost` says what that ends."""
+        self._principal = principal
         self._changed.set()
-        return True
+
+    async def require(self, channel: str) -> None:
+        """Raise NotFound as `require_may_watch` does.
+
+        What is added to the channels watched before the next checkpoint is judged by `lost` when
+        anything changes after this.
+        """
+        while True:
+            principal = self._principal
+            caller = await require_may_watch(self._parts, principal, channel)
+            await self._follow(caller, channel)
+            if self._principal is principal:
+                return
 
     async def lost(self, watched: Iterable[str]) -> list[str]:
-        """Wait until the caller's memberships change; return what it may no longer watch."""
+        """Wait until the caller's token or memberships change; return what it may no longer
+        watch."""
         await self._changed.wait()
         self._changed = trio.Event()
-        assert self._entity is not None
-        self._parts.directory.membership_changed(self._entity)
+        if self._entity is not None:
+            self._parts.directory.membership_changed(self._entity)
         gone = []
         for channel in list(watched):
             try:
-                await require_may_watch(self._parts, self._principal, channel)
+                await self.require(channel)
             except NotFound:
                 gone.append(channel)
             except PxError:
@@ -108,3 +115,28 @@ class Watching:
         """Hear of nothing any more."""
         if self._entity is not None:
             await self._parts.channels.leave(routing.entity_channel(self._entity), self)
+
+    async def _follow(self, caller: Caller, channel: str) -> None:
+        """Hear of the memberships of whom the caller acts as, where `channel` depends on them."""
+        entity = None if caller.entity is None or caller.has(ADMIN) else caller.entity.id
+        if entity == self._entity or (self._entity is None and not _depends(caller, channel)):
+            return
+        async with self._following:
+            if entity == self._entity or caller.principal is not self._principal:
+                return
+            await self.close()
+            self._entity = None
+            if entity is None:
+                return
+            await self._parts.channels.join(routing.entity_channel(entity), self)
+            self._entity = entity
+            # What admitted the caller just now may have been two seconds old.
+            self._changed.set()
+
+
+def _depends(caller: Caller, channel: str) -> bool:
+    """Whether the caller may watch the channel only as long as its memberships are as they are."""
+    if caller.entity is None or caller.has(ADMIN):
+        return False
+    own = routing.entity_channel(caller.entity.id)
+    return channel not in (own, routing.requestor_channel(caller.sub))

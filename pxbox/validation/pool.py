@@ -15,7 +15,8 @@ from contextlib import asynccontextmanager
 import trio
 
 from pxbox.domain.schema import AdmittedSchema
-from pxbox.model.errors import FieldError, InternalError, Overloaded
+from pxbox.model.document import Document
+from pxbox.model.errors import FieldError, InternalError, Overloaded, PayloadTooLarge
 from pxbox.model.schema_errors import SchemaTooCostly
 from pxbox.validation.protocol import (
     CPU_SECONDS,
@@ -29,8 +30,10 @@ from pxbox.validation.protocol import (
     Job,
     Message,
     Outcome,
+    Read,
     Ready,
     Refused,
+    WasRead,
     body_bytes,
     frame,
     read_message,
@@ -43,7 +46,7 @@ _START_SECONDS = 20.0
 _QUEUE_SECONDS = 5.0
 _MAX_WORKERS = 2
 _MAX_WAITING = 64
-_READ_BYTES = 65_536
+_READ_BYTES = 256 * 1024
 _COMMAND = (sys.executable, "-P", "-m", "pxbox.validation.worker")
 _PASSED = ("PATH", "LD_LIBRARY_PATH", "LANG", "LC_ALL", "TZ")
 
@@ -82,6 +85,19 @@ class ValidationPool:
                 return errors
             case _:
                 raise _too_costly("checking this value with the schema")
+
+    async def read(self, raw: bytes) -> Document:
+        """Read a value, without its `value`.
+
+        Raises what `decode_json` does, PayloadTooLarge where that takes too much, and Overloaded.
+        """
+        match await self._run(Read(raw)):
+            case WasRead(text, hash):
+                return Document(text, hash)
+            case Refused() as outcome:
+                raise refusal(outcome)
+            case _:
+                raise PayloadTooLarge(f"reading this value takes {_MORE_THAN_GIVEN}")
 
     async def _run(self, job: Job) -> Outcome | None:
         """Return the last outcome of the job; None where there was none."""
@@ -235,7 +251,9 @@ def _overloaded() -> Overloaded:
 
 
 def _too_costly(what: str) -> SchemaTooCostly:
-    return SchemaTooCostly(
-        f"{what} takes more than {CPU_SECONDS:g} s or {MEMORY_BYTES >> 20} MiB, which is more than "
-        "the broker gives"
-    )
+    return SchemaTooCostly(f"{what} takes {_MORE_THAN_GIVEN}")
+
+
+_MORE_THAN_GIVEN = (
+    f"more than {CPU_SECONDS:g} s or {MEMORY_BYTES >> 20} MiB, which is more than the broker gives"
+)

@@ -11,7 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from pxbox.domain.schema import AdmittedSchema
-from pxbox.model.errors import FieldError
+from pxbox.model.document import Document
+from pxbox.model.errors import (
+    FieldError,
+    MalformedJson,
+    NumberOutOfRange,
+    PxError,
+    TooDeep,
+    UnsupportedText,
+)
 from pxbox.model.schema_errors import SchemaRefused
 
 CPU_SECONDS = 1.0
@@ -20,7 +28,8 @@ sound, and no other time, though the outcome should be that of the schema."""
 MEMORY_BYTES = 256 << 20
 """What jobs may take beside what a worker takes to start. Source: X4."""
 HEADER_BYTES = 4
-MAX_FRAME_BYTES = 8 << 20
+MAX_FRAME_BYTES = 96 << 20
+"""The largest payload, five times over: one spelling of a number can be that much longer."""
 
 
 class Admit(Struct, tag=True, frozen=True):
@@ -36,6 +45,12 @@ class Check(Struct, tag=True, frozen=True):
     payload: bytes
 
 
+class Read(Struct, tag=True, frozen=True):
+    """Read a value, given as JSON."""
+
+    payload: bytes
+
+
 class Ready(Struct, tag=True, frozen=True):
     """The worker has started, and its memory is bounded."""
 
@@ -45,7 +60,7 @@ class Admitted(Struct, tag=True, frozen=True):
 
 
 class Refused(Struct, tag=True, frozen=True):
-    """The schema is refused, with what the error of this code is made of."""
+    """The schema, or the value, is refused, with what the error of this code is made of."""
 
     code: str
     detail: str
@@ -59,14 +74,21 @@ class Checked(Struct, tag=True, frozen=True):
     errors: list[FieldError]
 
 
+class WasRead(Struct, tag=True, frozen=True):
+    """The value as it is kept."""
+
+    text: bytes
+    hash: str
+
+
 class Done(Struct, tag=True, frozen=True):
     """The job is done. `retiring`: the worker ends after it, having grown."""
 
     retiring: bool
 
 
-Job = Admit | Check
-Outcome = Admitted | Refused | Checked
+Job = Admit | Check | Read
+Outcome = Admitted | Refused | Checked | WasRead
 Message = Ready | Outcome | Done
 
 _JOBS: msgspec.msgpack.Decoder[Job] = msgspec.msgpack.Decoder(Job)
@@ -95,14 +117,22 @@ def read_message(body: bytes) -> Message:
     return _MESSAGES.decode(body)
 
 
-def refused(refusal: SchemaRefused) -> Refused:
+def was_read(document: Document) -> WasRead:
+    return WasRead(document.text, document.hash)
+
+
+def refused(refusal: PxError) -> Refused:
     return Refused(refusal.code, refusal.detail, refusal.errors, refusal.members)
 
 
-def refusal(refused: Refused) -> SchemaRefused:
+def refusal(refused: Refused) -> PxError:
     """Return the error that the worker raised."""
     kind = _REFUSALS[refused.code]
     return kind(refused.detail, errors=refused.errors, **refused.members)
 
 
-_REFUSALS = {kind.code: kind for kind in SchemaRefused.__subclasses__()}
+UNREADABLE: tuple[type[PxError], ...] = (MalformedJson, TooDeep, UnsupportedText, NumberOutOfRange)
+"""What `decode_json` raises."""
+_REFUSALS: dict[str, type[PxError]] = {
+    kind.code: kind for kind in (*UNREADABLE, *SchemaRefused.__subclasses__())
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import UNSET
+
 from pxbox.domain.answer import Plan, check, plan_listing, plan_verdict
 from pxbox.domain.schema import AdmittedSchema, Compiled, is_light
 from pxbox.domain.schema_cache import SchemaCache
@@ -34,10 +36,12 @@ class Validator:
         """Return every error of a value against an admitted schema; none if it is valid.
 
         `canonical` and `schema_hash` are those of its AdmittedSchema, of this process or another.
-        `payload` is JSON, `value` what msgspec decodes it to. At most 100 errors, in a stable
-        order; fewer than there are where listing them takes too much. Raises SchemaTooCostly where
-        not even the verdict can be had, and Overloaded.
+        `payload` is JSON, `value` what msgspec decodes it to, UNSET where that was not done here.
+        At most 100 errors, in a stable order; fewer than there are where listing them takes too
+        much. Raises SchemaTooCostly where not even the verdict can be had, and Overloaded.
         """
+        if value is UNSET:
+            return await self._pool.check(canonical, payload)
         compiled = self._cache.get(schema_hash) or await self._known(read_schema(canonical))
         cost, validator = compiled.admitted.cost, compiled.validator
         if validator is not None and plan_verdict(cost, len(payload)) is Plan.INLINE:

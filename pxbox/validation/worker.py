@@ -6,6 +6,7 @@ input ends. The system bounds its memory, and the CPU time of each job.
 
 from __future__ import annotations
 
+import gc
 import resource
 import signal
 import sys
@@ -22,23 +23,28 @@ from pxbox.domain.answer_messages import UNLISTED
 from pxbox.domain.dialect import build_validator, draft_of
 from pxbox.domain.schema import compile_schema, meets_meta_schema
 from pxbox.domain.schema_document import read_schema
+from pxbox.model.document import read_document
 from pxbox.model.schema_errors import InvalidSchema, SchemaRefused
 from pxbox.validation.protocol import (
     CPU_SECONDS,
     HEADER_BYTES,
     MEMORY_BYTES,
+    UNREADABLE,
     Admit,
     Admitted,
     Check,
     Checked,
     Done,
+    Job,
     Message,
     Outcome,
+    Read,
     Ready,
     body_bytes,
     frame,
     read_job,
     refused,
+    was_read,
 )
 
 _RETIRE_BYTES = 64 << 20
@@ -51,6 +57,8 @@ def main() -> None:
     """Serve jobs until the input ends, or the process has grown."""
     start_bytes = _size_bytes()
     _bound_memory(start_bytes)
+    # Looking for cycles takes longer than decoding, and what is decoded has none.
+    gc.disable()
     jobs, replies = sys.stdin.buffer, sys.stdout.buffer
     _send(replies, Ready())
     validators: OrderedDict[bytes, Validator] = OrderedDict()
@@ -58,13 +66,30 @@ def main() -> None:
         job = read_job(jobs.read(body_bytes(header)))
         # By default its signal ends the process, wherever it is, and whoever is still listening.
         signal.setitimer(signal.ITIMER_PROF, CPU_SECONDS)
-        for outcome in _admit(job) if isinstance(job, Admit) else _check(job, validators):
+        for outcome in _outcomes(job, validators):
             _send(replies, outcome)
         signal.setitimer(signal.ITIMER_PROF, 0)
         retiring = _size_bytes() - start_bytes > _RETIRE_BYTES
         _send(replies, Done(retiring))
         if retiring:
             break
+
+
+def _outcomes(job: Job, validators: OrderedDict[bytes, Validator]) -> Iterator[Outcome]:
+    match job:
+        case Admit():
+            return _admit(job)
+        case Check():
+            return _check(job, validators)
+        case Read():
+            return _read(job)
+
+
+def _read(job: Read) -> Iterator[Outcome]:
+    try:
+        yield was_read(read_document(job.payload))
+    except UNREADABLE as error:
+        yield refused(error)
 
 
 def _admit(job: Admit) -> Iterator[Outcome]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 _TEXT = 0x81
 
+PING = b"\x89\x00"
+"""A Ping without a payload; a peer answers it by a Pong as soon as it reads it (5.5.2)."""
+
 
 def text_frame(payload: bytes) -> bytes:
     """One text message in one frame. `payload` is UTF-8 (not checked) of less than 2^63 bytes."""

@@ -17,6 +17,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.connection import ConnectionState
 from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
+from pxbox.model.ids import new_ulid
 from pxbox.service.problems import problem_of
 from pxbox.tcp import Wire
 from pxbox.ws.outbox import Outbox, OutboxLimits
@@ -82,6 +83,7 @@ class HandedOver:
         extra = [
             (b"Content-Type", b"application/problem+json"),
             (b"Connection", b"close"),
+            (b"X-Request-Id", new_ulid().encode()),
             *headers,
         ]
         await self.request.reject(status, extra_headers=extra, body=problem)

@@ -13,6 +13,7 @@ from pxbox.ws.frames import text_frame
 
 _encoder = msgspec.json.Encoder()
 
+MOST_LAST = 1_000
 
 FrameId = Annotated[str, Meta(min_length=1, max_length=128)]
 
@@ -28,11 +29,14 @@ class Cmd(_Client, tag="cmd"):
     meta: dict[str, Any] = {}
 
 
+class Newest(Struct, forbid_unknown_fields=True):
+    last: Annotated[int, Meta(ge=1, le=MOST_LAST)]
+
+
 class Subscribe(_Client, tag="subscribe"):
     id: FrameId
     channel: str
-    # Named in the contract, not built yet.
-    meta: Any = UNSET
+    data: Newest | UnsetType = UNSET
 
 
 class Unsubscribe(_Client, tag="unsubscribe"):
@@ -45,7 +49,6 @@ class Resume(_Client, tag="resume"):
     channel: str
     since: Annotated[int, Meta(ge=0)] | UnsetType = UNSET
     epoch: str | UnsetType = UNSET
-    meta: Any = UNSET
 
 
 class Ack(_Client, tag="ack"):
@@ -58,11 +61,13 @@ class Ping(_Client, tag="ping"):
     id: FrameId
 
 
-class Auth(_Client, tag="auth"):
-    """Named in the contract, not built yet."""
+class NewToken(Struct, forbid_unknown_fields=True):
+    token: Annotated[str, Meta(min_length=1, max_length=8192)]
 
+
+class Auth(_Client, tag="auth"):
     id: FrameId
-    data: Any = UNSET
+    data: NewToken
 
 
 ClientFrame = Cmd | Subscribe | Unsubscribe | Resume | Ack | Ping | Auth
@@ -118,6 +123,11 @@ def idempotency_key(frame: Cmd) -> str | None:
 def encode(frame: ServerFrame) -> bytes:
     """The frame as a finished WebSocket frame."""
     return text_frame(_encoder.encode(frame))
+
+
+def join_events(payloads: list[bytes]) -> bytes:
+    """The finished `events` frame of these `event` frames' payloads."""
+    return text_frame(b'{"type":"events","data":[%b]}' % b",".join(payloads))
 
 
 class EventEncoder:

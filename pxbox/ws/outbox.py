@@ -7,7 +7,7 @@ and channel actors put finished frames into it, so that all leave in the order t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import islice
@@ -81,6 +81,12 @@ class Outbox(trio.abc.Stream):
         self._ending: trio.Event | None = None
         self._receiving = False
         self._peer_done = False
+        self.received_bytes = 0
+        """How much the peer has sent since the handshake."""
+
+    def silent_since(self, received_bytes: int) -> bool:
+        """Whether the peer has sent nothing beyond these, though it is being listened to."""
+        return self._receiving and self.received_bytes == received_bytes
 
     @property
     def queued_bytes(self) -> int:
@@ -101,11 +107,22 @@ class Outbox(trio.abc.Stream):
         """From now on put events that wait, when there are several, into one frame by `join`."""
         self._join_events = join
 
-    async def wait_drained(self, below_bytes: int) -> None:
-        """Wait until less than `below_bytes` wait here: the pace of a paged resume.
+    def put_paced(self, frames: Sequence[bytes]) -> None:
+        """Send the frames of several events, after `wait_drained`.
 
-        A page must fit: it and `below_bytes` together at most `waiting_bytes`. Raises
-        BrokenResourceError if the peer is slow or gone: no page will ever reach it.
+        They are no lag of the peer's, however many are sent in this way: whoever does it takes
+        turns with others, and gives little at a time.
+        """
+        if self._accepting:
+            if self._join_events is not None and len(frames) > 1:
+                self._offer(_Kind.REPLY, self._join_events([payload_of(one) for one in frames]))
+            else:
+                self._offer(_Kind.REPLY, b"".join(frames))
+
+    async def wait_drained(self, below_bytes: int) -> None:
+        """Wait until less than `below_bytes` wait here: the pace of a resume.
+
+        Raises BrokenResourceError if the peer is slow or gone: nothing will ever reach it.
         """
         await trio.lowlevel.checkpoint()
         await self._wait_ready(below_bytes)
@@ -164,7 +181,12 @@ class Outbox(trio.abc.Stream):
         finally:
             self._receiving = False
         self._peer_done = not data
+        self.received_bytes += len(data)
         return data
+
+    def give_up(self) -> None:
+        """Take the peer for slow: nothing more is sent but a Close frame."""
+        self._mark_slow()
 
     async def aclose(self) -> None:
         """Let what is queued leave, within `close_seconds`; then end the connection.

@@ -1,33 +1,31 @@
-"""One client's conversation: commands, subscriptions, acknowledgements."""
+"""One client's conversation: its commands, and how it ends."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from datetime import UTC, datetime
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 
+import msgspec
 import trio
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 from trio_websocket import ConnectionClosed, WebSocketConnection
 
-from pxbox.model.decoding import decode_typed
+from pxbox.model import wire
+from pxbox.model.decoding import decode_input, decode_typed
 from pxbox.model.errors import (
     InternalError,
-    InvalidAck,
-    InvalidRequest,
     MalformedJson,
-    NotSubscribed,
-    NotSupported,
     PxError,
-    TooManySubscriptions,
     UnsupportedMediaType,
 )  # fmt: skip
-from pxbox.model.principal import Principal
-from pxbox.service import operations, watching
-from pxbox.service.channels import Recovered, Trimmed
+from pxbox.service import operations
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
+from pxbox.ws.announced import Announced
 from pxbox.ws.handover import HandedOver
+from pxbox.ws.live_token import LiveToken
 from pxbox.ws.messages import (
     Ack,
     Auth,
@@ -43,18 +41,27 @@ from pxbox.ws.messages import (
     idempotency_key,
     read_frame,
 )  # fmt: skip
-from pxbox.ws.subscription import Left, Subscription
+from pxbox.ws.parts import Reassembly, Replies, Whole, is_part
+from pxbox.ws.subscriptions import Subscriptions
 from pxbox.ws.turns import Turn, Turns
 
 COMMANDS_IN_FLIGHT = 64
-MOST_CHANNELS = 128
 MOST_BAD_FRAMES = 20
-_NOTICE_SECONDS = 30.0
 # So many of these as commands may be in flight are far from what makes a reader slow.
 _SMALL_REPLY_BYTES = 4096
 
+ReadInput = Callable[[bytes, type[wire.Input]], wire.Input]
 OnFault = Callable[[str, Exception], None]
 OnCommand = Callable[[str, float, str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Observers:
+    """`on_fault(op, error)` hears of the broker's own faults; `on_command(op, seconds, code)` of
+    every command that ended, with `ok` or the code of its error."""
+
+    on_fault: OnFault
+    on_command: OnCommand
 
 
 class CloseWith(Exception):
@@ -66,35 +73,43 @@ class CloseWith(Exception):
         self.reason = reason
 
 
-class Session:
-    """Serves one accepted connection.
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A connection whose handshake was accepted, and what its client said of itself there."""
 
-    `on_fault(op, error)` hears of the broker's own faults; `on_command(op, seconds, code)` of
-    every command that ended, with `ok` or the code of its error.
-    """
+    handed: HandedOver
+    connection: WebSocketConnection
+    announced: Announced
+
+
+class Session:
+    """Serves one accepted connection."""
 
     def __init__(
         self,
-        handed: HandedOver,
-        connection: WebSocketConnection,
+        accepted: Accepted,
         parts: Parts,
-        principal: Principal,
-        on_fault: OnFault,
-        on_command: OnCommand,
+        token: LiveToken,
+        replies: Replies,
+        observers: Observers,
     ) -> None:
-        self._handed = handed
-        self._connection = connection
+        self._handed = handed = accepted.handed
+        self._connection = accepted.connection
         self._parts = parts
-        self._principal = principal
-        self._on_fault = on_fault
-        self._on_command = on_command
+        self._token = token
+        self._replies = replies
+        self._on_fault = observers.on_fault
+        self._on_command = observers.on_command
         self._in_flight = 0
         self._ended = trio.lowlevel.ParkingLot()
-        self._subscriptions: dict[str, Subscription] = {}
-        self._watching = watching.Watching(parts, principal)
-        self._nursery: trio.Nursery | None = None
+        self._subscriptions = Subscriptions(
+            parts, token.principal, handed.outbox, accepted.announced.session
+        )
+        self._silent = False
+        self._heard_bytes: int | None = None
         self._turns = Turns()
         self._bad_frames = 0
+        self._reassembly = Reassembly(parts.room, replies.limits, self._refuse)
 
     async def serve(self) -> None:
         """Converse until the client leaves, the token ends, the reader is too slow or the broker
@@ -104,26 +119,34 @@ class Session:
                 nursery.start_soon(self._close_when_slow)
                 nursery.start_soon(self._close_when_draining)
                 nursery.start_soon(self._close_when_expired)
-                self._nursery = nursery
+                nursery.start_soon(self._reassembly.watch)
+                self._subscriptions.begin(nursery, self._answer)
                 await self._read(nursery)
                 nursery.cancel_scope.cancel()
         except* CloseWith as group:
             ending = _first(group)
             await self._handed.close(ending.code, ending.reason)
         finally:
-            with trio.CancelScope(shield=True):
-                for channel in list(self._subscriptions):
-                    await self._leave(channel)
-                await self._watching.close()
+            self._reassembly.close()
+            await self._subscriptions.close()
 
     @property
     def queued_bytes(self) -> int:
         return self._handed.outbox.queued_bytes
 
-    def heads(self, heads: dict[str, int]) -> None:
+    def beat(self, heads: dict[str, int]) -> None:
         """Send a heartbeat with the heads of this connection's channels (E7)."""
-        mine = {name: heads[name] for name in self._subscriptions if name in heads}
-        self._send(ServerFrame("heartbeat", data={"heads": mine}))
+        outbox = self._handed.outbox
+        # What is queued is in front of the Ping: whether it moves is judged by the outbox.
+        self._heard_bytes = None if outbox.queued_bytes else outbox.received_bytes
+        self._subscriptions.beat(heads)
+
+    def require_life(self) -> None:
+        """Close the connection if nothing has come from the client since the last beat."""
+        heard, self._heard_bytes = self._heard_bytes, None
+        if heard is not None and self._handed.outbox.silent_since(heard):
+            self._silent = True
+            self._handed.outbox.give_up()
 
     async def _read(self, nursery: trio.Nursery) -> None:
         while True:
@@ -149,9 +172,31 @@ class Session:
         # Past the bound nothing more is read: the client waits, nothing is lost.
         while self._in_flight >= COMMANDS_IN_FLIGHT:
             await self._ended.park()
+        if is_part(frame):
+            whole = self._reassembly.take(frame)
+            if whole is not None:
+                self._in_flight += 1
+                nursery.start_soon(self._whole_command, whole)
+            return
         self._in_flight += 1
         turn = self._turns.next(None if isinstance(frame, Cmd) else frame.channel)
         nursery.start_soon(self._in_its_turn, frame, turn)
+
+    async def _whole_command(self, whole: Whole) -> None:
+        with whole.held:
+            try:
+                frame = whole.command
+                operation = operations.find(frame.op)
+                read = partial(decode_input, large=operation.large)
+                await self._answer(frame, self._command(frame, read))
+            finally:
+                self._in_flight -= 1
+                self._ended.unpark_all()
+
+    def _refuse(self, id: str, op: str, error: PxError) -> None:
+        self._send(ServerFrame("error", id=id, op=op, data=problem(error)))
+        if op in operations.OPERATIONS:
+            self._on_command(op, 0.0, error.code)
 
     def _unreadable(self, raw: bytes, error: PxError) -> None:
         self._bad_frames += 1
@@ -193,172 +238,48 @@ class Session:
             case Cmd():
                 await self._command(frame)
             case Subscribe():
-                await self._require_may_watch(frame.channel, frame.meta)
-                await self._subscribe(frame)
+                self._token.current()
+                await self._subscriptions.subscribe(frame)
             case Resume():
-                await self._require_may_watch(frame.channel, frame.meta)
-                await self._resume(frame, turn)
+                self._token.current()
+                await self._subscriptions.resume(frame)
             case Unsubscribe():
-                await self._unsubscribe(frame)
+                await self._subscriptions.unsubscribe(frame)
             case Ack():
-                self._acknowledge(frame)
+                self._subscriptions.acknowledge(frame)
             case Ping():
                 self._send(ServerFrame("ack", id=frame.id, op="pong"))
             case Auth():
-                raise NotSupported("`auth` on a live connection is not supported yet; reconnect")
+                await self._authenticate(frame)
 
-    async def _command(self, frame: Cmd) -> None:
+    async def _authenticate(self, frame: Auth) -> None:
+        principal = await self._token.renew(frame.data.token)
+        data = {"expiresAt": principal.expires_at}
+        self._send(ServerFrame("ack", id=frame.id, op="authenticated", data=data))
+        self._subscriptions.renew(principal)
+
+    async def _command(self, frame: Cmd, read: ReadInput = decode_typed) -> None:
         operation = operations.find(frame.op)
         key = idempotency_key(frame)
-        input = decode_typed(bytes(frame.data), operation.input)
-        outcome = await operations.perform(self._parts, self._principal, operation, input, key)
+        input = read(bytes(frame.data), operation.input)
+        principal = self._token.current()
+        outcome = await operations.perform(self._parts, principal, operation, input, key)
         meta = {"replayed": True} if outcome.replayed else UNSET
-        reply = encode(
-            ServerFrame("response", id=frame.id, op=frame.op, data=outcome.reply, meta=meta)
-        )
-        if len(reply) <= _SMALL_REPLY_BYTES:
-            self._handed.outbox.put(reply)
+        reply = ServerFrame("response", id=frame.id, op=frame.op, meta=meta)
+        data = msgspec.json.encode(outcome.reply)
+        if len(data) <= _SMALL_REPLY_BYTES:
+            reply.data = Raw(data)
+            self._send(reply)
         else:
-            # What its sender waits for is no lag of the reader's, however much it is (E10).
-            await self._handed.outbox.send_all(reply)
-
-    async def _require_may_watch(self, channel: str, meta: object) -> None:
-        if meta is not UNSET:
-            raise NotSupported("`meta` of a subscription is not supported yet; leave it out")
-        if await self._watching.require(channel):
-            assert self._nursery is not None
-            self._nursery.start_soon(self._leave_what_was_lost)
-
-    async def _subscribe(self, frame: Subscribe) -> None:
-        present = self._subscriptions.get(frame.channel)
-        if present is not None:
-            self._subscribed(frame, present.sent)
-            return
-        subscription = self._open(frame.channel)
-        head = await self._join(frame.channel, subscription)
-        if subscription.left:
-            raise watching.not_visible(frame.channel)
-        subscription.sent = max(subscription.sent, head)
-        self._subscribed(frame, head)
-        subscription.start()
-
-    def _subscribed(self, frame: Subscribe, seq: int) -> None:
-        self._send(
-            ServerFrame(
-                "ack", id=frame.id, op="subscribed", channel=frame.channel, seq=seq,
-                epoch=self._parts.epoch,
-            )
-        )  # fmt: skip
-
-    async def _resume(self, frame: Resume, turn: Turn | None) -> None:
-        channel = frame.channel
-        if frame.since is UNSET:
-            raise NotSupported("`resume` without `since` is not supported yet; give a position")
-        if frame.epoch is UNSET:
-            raise InvalidRequest("a position is `epoch` and `since`")
-        if channel in self._subscriptions:
-            raise InvalidRequest("this connection watches the channel already; unsubscribe first")
-        subscription = self._open(channel)
-        try:
-            plan = await self._parts.channels.plan(channel, frame.since, frame.epoch)
-            self._recovered(frame, plan)
-            subscription.sent = plan.start
-            subscription.start()
-            if turn is not None:
-                # However long it takes to catch up, the client may leave the channel meanwhile.
-                turn.end()
-            await self._catch_up(channel, subscription)
-        except Trimmed:
-            subscription.hold()
-            subscription.sent = await self._join(channel, subscription)
-            head = subscription.sent
-            self._recovered(frame, Recovered(head, head, "trimmed"))
-            subscription.start()
-        except (Left, trio.BrokenResourceError):
-            # The client has left the channel, or the connection is about to end.
-            return
-        except BaseException:
-            self._forget(channel, subscription)
-            raise
-
-    async def _catch_up(self, channel: str, subscription: Subscription) -> None:
-        await self._parts.channels.catch_up(
-            channel, subscription.sent, subscription, subscription.send_paced
-        )
-        await self._joined(channel, subscription)
-
-    async def _join(self, channel: str, subscription: Subscription) -> int:
-        try:
-            head = await self._parts.channels.join(channel, subscription)
-        except BaseException:
-            self._forget(channel, subscription)
-            raise
-        await self._joined(channel, subscription)
-        return head
-
-    async def _joined(self, channel: str, subscription: Subscription) -> None:
-        """It is joined now; if the client unsubscribed meanwhile, it leaves at once."""
-        subscription.joined = True
-        if subscription.left:
-            await self._parts.channels.leave(channel, subscription)
-
-    def _recovered(self, frame: Resume, plan: Recovered) -> None:
-        data: dict[str, object] = {"recovered": plan.reason is None, "to": plan.to}
-        data |= {"from": plan.start + 1} if plan.reason is None else {"reason": plan.reason}
-        self._send(
-            ServerFrame(
-                "recovered", id=frame.id, channel=frame.channel, epoch=self._parts.epoch,
-                seq=plan.to, data=data,
-            )
-        )  # fmt: skip
-
-    def _open(self, channel: str) -> Subscription:
-        if len(self._subscriptions) >= MOST_CHANNELS:
-            raise TooManySubscriptions(f"a connection watches at most {MOST_CHANNELS} channels")
-        subscription = Subscription(self._handed.outbox)
-        self._subscriptions[channel] = subscription
-        return subscription
-
-    async def _unsubscribe(self, frame: Unsubscribe) -> None:
-        self._watched(frame.channel)
-        await self._leave(frame.channel)
-        self._send(ServerFrame("ack", id=frame.id, op="unsubscribed", channel=frame.channel))
-
-    async def _leave(self, channel: str) -> None:
-        subscription = self._subscriptions.pop(channel)
-        subscription.left = True
-        if subscription.joined:
-            await self._parts.channels.leave(channel, subscription)
-
-    def _forget(self, channel: str, subscription: Subscription) -> None:
-        if self._subscriptions.get(channel) is subscription:
-            del self._subscriptions[channel]
-
-    async def _leave_what_was_lost(self) -> None:
-        while True:
-            for channel in await self._watching.lost(self._subscriptions):
-                with suppress(PxError):
-                    await self._leave(channel)
-                data = {"code": "access_lost", "channel": channel}
-                self._send(ServerFrame("notice", data=data))
-
-    def _acknowledge(self, frame: Ack) -> None:
-        subscription = self._watched(frame.channel)
-        if frame.seq > subscription.sent:
-            raise InvalidAck(f"{frame.seq} was not sent yet", sent=subscription.sent)
-        subscription.acked = max(subscription.acked, frame.seq)
-
-    def _watched(self, channel: str) -> Subscription:
-        subscription = self._subscriptions.get(channel)
-        if subscription is None:
-            raise NotSubscribed(f"this connection does not watch {channel[:128]!r}")
-        return subscription
+            await self._replies.send(reply, data)
 
     def _send(self, frame: ServerFrame) -> None:
         self._handed.outbox.put(encode(frame))
 
     async def _close_when_slow(self) -> None:
         await self._handed.outbox.slow.wait()
+        if self._silent:
+            raise CloseWith(4002, "heartbeat_timeout")
         raise CloseWith(4000, "slow_reader")
 
     async def _close_when_draining(self) -> None:
@@ -370,18 +291,11 @@ class Session:
         raise CloseWith(1001, "draining")
 
     async def _close_when_expired(self) -> None:
-        if self._principal.expires_at is None:
-            return
-        left = (self._principal.expires_at - datetime.now(UTC)).total_seconds()
-        await trio.sleep(max(0.0, left - _NOTICE_SECONDS))
-        self._send(
-            ServerFrame(
-                "notice",
-                data={"code": "token_expiring", "expiresAt": self._principal.expires_at},
-            )
-        )
-        await trio.sleep(min(max(0.0, left), _NOTICE_SECONDS))
+        await self._token.run_out(self._announce_expiry)
         raise CloseWith(4001, "token_expired")
+
+    def _announce_expiry(self, at: datetime) -> None:
+        self._send(ServerFrame("notice", data={"code": "token_expiring", "expiresAt": at}))
 
 
 def _first(group: BaseExceptionGroup[CloseWith]) -> CloseWith:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
+
+import trio
+
 from pxbox.model.channel import Entry
+from pxbox.service.pages import Page
 from pxbox.ws.outbox import Outbox
 
-# A page of a resume waits until less than this is queued for the reader.
+# More of a resume is sent when less than this is queued for the reader, and so much at a time.
 _PACE_BYTES = 64 * 1024
 
 
@@ -20,9 +25,13 @@ class Subscription:
     `start`, so that the acknowledgement of the subscription comes first on the wire.
     """
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, pace: trio.Lock) -> None:
+        """`pace` is held by one of the connection's subscriptions at a time, while it catches up:
+        together they take no more room than one."""
         self._outbox = outbox
+        self._pace = pace
         self._held: list[bytes] | None = []
+        self.catching_up = trio.CancelScope()
         self.joined = False
         self.left = False
         self.sent = 0
@@ -38,6 +47,11 @@ class Subscription:
             self._outbox.put_event(encoded)
         self.sent = entry.seq
 
+    def leave(self) -> None:
+        """Send nothing any more."""
+        self.left = True
+        self.catching_up.cancel()
+
     def hold(self) -> None:
         """Hold back what comes, until `start`."""
         self._held = []
@@ -48,11 +62,34 @@ class Subscription:
         for encoded in held:
             self._outbox.put_event(encoded)
 
-    async def send_paced(self, entry: Entry, encoded: bytes) -> None:
-        """Send an event of a resume, at the reader's pace. Raises Left, and BrokenResourceError
-        where the reader is slow or gone."""
+    async def take(self, read: Callable[[], Awaitable[Page]]) -> Page:
+        """Send a page at the reader's pace. Raises Left, and BrokenResourceError where the reader
+        is slow or gone."""
+        async with self._pace:
+            await self._room()
+            page = await read()
+            sent = page.first - 1
+            for frames in _pieces(page.frames):
+                await self._room()
+                self._outbox.put_paced(frames)
+                sent += len(frames)
+                self.sent = sent
+            return page
+
+    async def _room(self) -> None:
         await self._outbox.wait_drained(_PACE_BYTES)
         if self.left:
             raise Left
-        self._outbox.put_event(encoded)
-        self.sent = entry.seq
+
+
+def _pieces(frames: list[bytes]) -> Iterator[list[bytes]]:
+    piece: list[bytes] = []
+    size_bytes = 0
+    for frame in frames:
+        if piece and size_bytes + len(frame) > _PACE_BYTES:
+            yield piece
+            piece, size_bytes = [], 0
+        piece.append(frame)
+        size_bytes += len(frame)
+    if piece:
+        yield piece

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 import json
 import time
+from collections.abc import Coroutine
 from typing import Any
 
 import jwt
@@ -18,6 +19,8 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
+from pxbox.model.principal import Principal
+
 SECRET = "an-example-of-a-secret-that-is-long-enough"
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 PRIVATE: dict[str, PrivateKey] = {
@@ -26,6 +29,16 @@ PRIVATE: dict[str, PrivateKey] = {
     "EdDSA": ed25519.Ed25519PrivateKey.generate(),
 }
 _JWK_ALGORITHM = {"RS256": "RS256", "ES256": "ES256", "EdDSA": "EdDSA"}
+
+
+def at_once(naming: Coroutine[object, object, Principal]) -> Principal:
+    """Who is named at the first step: no key is waited for."""
+    try:
+        naming.send(None)
+    except StopIteration as done:
+        found: Principal = done.value
+        return found
+    raise AssertionError("it waits")
 
 
 def public_pem(algorithm: str) -> bytes:

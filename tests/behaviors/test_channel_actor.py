@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pxbox.behaviors.channel import PAGE, Behind, Join, Joined, Leave, Look, News
+from pxbox.behaviors.channel import NEARLY_THERE, PAGE, Behind, Join, Joined, Leave, Look, News
 from pxbox.ports import Entry, LogUnavailable
 from tests.actors.behaviors import run_virtual
 from tests.behaviors.relayed import CHANNEL
@@ -46,14 +46,16 @@ async def test_a_reader_that_missed_some_gets_them_first(hot: bool) -> None:
     assert reader.seqs == [3, 4, 5, 6]
 
 
-async def test_a_reader_that_missed_too_much_must_read_first() -> None:
+async def test_a_reader_that_missed_too_much_must_read_first_and_costs_nobody_a_read() -> None:
+    """What is read in its turn, everybody of the channel waits for (E10)."""
     channel, reader = Watched(), Reader()
-    channel.commit(PAGE + 1)
-    assert await channel.tell(Join(reader, 0)) == Behind(PAGE + 1)
+    channel.commit(NEARLY_THERE + 1)
+    assert await channel.tell(Join(reader, 0)) == Behind(NEARLY_THERE + 1)
+    assert channel.log.queries == ["bounds"]
     await channel.tell(Leave(reader))
     assert channel.watching == set()
-    assert await channel.tell(Join(reader, 1)) == Joined(PAGE + 1)
-    assert reader.seqs == list(range(2, PAGE + 2))
+    assert await channel.tell(Join(reader, 1)) == Joined(NEARLY_THERE + 1)
+    assert reader.seqs == list(range(2, NEARLY_THERE + 2))
 
 
 async def test_a_reader_that_is_ahead_of_the_actor_gets_nothing_twice() -> None:

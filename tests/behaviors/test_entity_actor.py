@@ -59,7 +59,13 @@ class Process:
         return await self._ask(entity.id, message)
 
     async def set_member(self, group: str, member: Entity, present: bool = True) -> Entity:
-        return (await self._ask(group, SetMember(member, present, "admin"))).entity
+        return (await self.set_once(group, member, present, None)).entity
+
+    async def set_once(
+        self, group: str, member: Entity, present: bool, once: Once | None
+    ) -> EntityDone:
+        reply = msgspec.json.encode({"present": present})
+        return await self._ask(group, SetMember(member, present, "admin", once, reply))
 
     async def _ask(self, id: str, message: object) -> EntityDone:
         done = await self.system.ask(Address("entity", id), message, PATIENCE_SECONDS)
@@ -118,6 +124,26 @@ async def test_a_repeated_making_gets_the_first_reply(autojump_clock: MockClock)
         assert await memory.load("entity", "other") is None
         with pytest.raises(IdempotencyKeyReused):
             await here.create(entity("bob"), Once("key", "another body"))
+
+
+async def test_a_repeated_change_of_members_gets_the_first_reply_and_changes_nothing(
+    autojump_clock: MockClock,
+) -> None:
+    """S7: also where somebody else has undone it meanwhile."""
+    memory = MemoryJournal(virtual_now)
+    async with process(memory) as here:
+        await here.create(entity("group", EntityKind.GROUP))
+        ada = entity("ada")
+        assert (await here.set_once("group", ada, True, ONCE)).replay is None
+        again = await here.set_once("group", ada, True, ONCE)
+        await here.set_member("group", ada, present=False)
+        undone = await here.set_once("group", ada, True, ONCE)
+        for done in (again, undone):
+            assert done.replay is not None
+            assert bytes(done.replay) == b'{"present":true}'
+        assert memory.links("member", "group") == []
+        with pytest.raises(IdempotencyKeyReused):
+            await here.set_once("group", entity("bob"), True, Once("key", "another body"))
 
 
 async def test_a_making_whose_outcome_was_lost_can_be_repeated(

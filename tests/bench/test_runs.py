@@ -62,6 +62,16 @@ async def test_memory_is_read_before_and_after_requests_wait() -> None:
     assert all(row["rss_mb"] > 0 for row in rows)
 
 
+async def test_readers_are_measured_beside_nobody_a_quick_one_and_a_slow_one() -> None:
+    few = ["--readers", "3", "--rounds", "1", "--seconds", "0.5"]
+    rows = await rows_of("slow", *few)
+
+    assert [row["beside"] for row in rows] == [
+        "nobody", "one that reads all", "one that reads nothing",
+    ]  # fmt: skip
+    assert all(row["events"] == 30 and 0 < row["p50_ms"] <= row["p99_ms"] for row in rows)
+
+
 async def test_the_table_is_for_people_and_progress_goes_to_standard_error() -> None:
     shown, said = await run_bench("commit", "--processes", "1", "--waiting", "1", *SHORT)
 

@@ -13,7 +13,7 @@ from pxbox.cli.token import parse_ttl
 from pxbox.model.errors import Unauthenticated
 from pxbox.model.principal import Principal
 from pxbox.settings import Settings, SettingsError
-from tests.auth.keypairs import SECRET
+from tests.auth.keypairs import SECRET, at_once
 from tests.cli.conftest import Outcome, Pxbox, refused
 
 
@@ -22,7 +22,7 @@ def bearer(made: Outcome, settings: Settings) -> Principal:
     assert made.returncode == 0, made.stderr
     token, rest = made.stdout.split("\n", 1)
     assert rest == ""
-    return authenticator(settings).verify(token)
+    return at_once(authenticator(settings).verify(token))
 
 
 def test_a_token_of_the_data_directory_is_believed_there(pxbox: Pxbox, tmp_path: Path) -> None:

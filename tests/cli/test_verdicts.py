@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from pxbox.cli.check import Check, Severity
@@ -14,6 +15,7 @@ from pxbox.cli.server_checks import judge_database, judge_redis
 from pxbox.cli.servers import run_asyncio
 from pxbox.postgres.probe import DatabaseFacts, DatabaseUnreachable
 from pxbox.postgres.probe import probe as probe_database
+from pxbox.postgres.statements import sql
 from pxbox.settings import Settings
 from pxbox.streams.probe import RedisFacts, RedisUnreachable
 from pxbox.streams.probe import probe as probe_redis
@@ -30,6 +32,7 @@ GOOD_DATABASE = DatabaseFacts(
     skew=timedelta(milliseconds=1),
     round_trip=timedelta(milliseconds=2),
     pending=[],
+    unknown=[],
     secret_fingerprint=None,
 )
 GOOD_REDIS = RedisFacts("7.2.4", "Valkey 9.0.1", 2**20, 0, "noeviction", False, False, True)
@@ -51,6 +54,7 @@ def verdict(checks: list[Check]) -> dict[str, Severity]:
         ({"may_create": False}, {}),
         ({"may_create": False, "pending": ["1"]}, {"database": "error", "migrations": "warning"}),
         ({"pending": ["0002_commit"]}, {"migrations": "warning"}),
+        ({"unknown": ["0099_later"]}, {"migrations": "error"}),
         ({"synchronous_commit": "off"}, {"durability": "error"}),
         ({"fsync": False}, {"durability": "error"}),
         ({"full_page_writes": False}, {"durability": "error"}),
@@ -94,9 +98,22 @@ def test_the_real_database_answers_the_probe(database_url: str) -> None:
     facts = run_asyncio(probe_database(database_url, 10))
     assert facts.version_number >= 140_000
     assert (facts.encoding, facts.fsync, facts.full_page_writes) == ("UTF8", True, True)
-    assert (facts.read_only, facts.may_create, facts.pending) == (False, True, [])
+    assert (facts.read_only, facts.may_create) == (False, True)
+    assert (facts.pending, facts.unknown) == ([], [])
     assert abs(facts.skew) <= facts.round_trip
     assert facts.secret_fingerprint is None
+
+
+def test_a_database_of_a_later_version_is_noticed(database_url: str) -> None:
+    async def later() -> list[str]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            await connection.execute(sql("migration_record"), "0099_later")
+        finally:
+            await connection.close()
+        return (await probe_database(database_url, 10)).unknown
+
+    assert run_asyncio(later()) == ["0099_later"]
 
 
 def test_the_real_redis_answers_the_probe(fresh_redis_url: str) -> None:

@@ -135,7 +135,7 @@ def test_operation_ids_are_unique() -> None:
 
 @pytest.mark.parametrize("key", BUILT, ids=" ".join)
 def test_route_asks_for_the_scopes_of_its_operation(key: tuple[str, str]) -> None:
-    operation = operations.OPERATIONS[BUILT[key]["x-pxbox-op"]]
+    operation = operations.find_for_rest(BUILT[key]["x-pxbox-op"])
     scopes = {scope for one in BUILT[key]["security"] for scope in one["bearer"]}
     assert scopes == set(operation.scopes)
     assert scopes <= SCOPES
@@ -144,7 +144,7 @@ def test_route_asks_for_the_scopes_of_its_operation(key: tuple[str, str]) -> Non
 
 @pytest.mark.parametrize("key", BUILT, ids=" ".join)
 def test_path_query_and_body_together_are_the_input_of_the_operation(key: tuple[str, str]) -> None:
-    operation = operations.OPERATIONS[BUILT[key]["x-pxbox-op"]]
+    operation = operations.find_for_rest(BUILT[key]["x-pxbox-op"])
     named = {one["name"] for one in parameters(key) if one["in"] in {"path", "query"}}
     body = BUILT[key].get("requestBody")
     if body is not None:
@@ -173,7 +173,8 @@ def test_every_code_is_met_somewhere() -> None:
     met = {code for call in CALLS.values() for one in replies(call).values()
            for code in one.get("x-pxbox-codes", [])}  # fmt: skip
     over_websocket_alone = {"invalid_ack", "not_subscribed", "too_many_subscriptions",
-                            "unknown_operation"}  # fmt: skip
+                            "invalid_parts", "too_many_connections",
+                            "unknown_operation", "another_client", "origin_refused"}  # fmt: skip
     assert ERRORS.keys() - met == over_websocket_alone
 
 
@@ -181,7 +182,8 @@ def test_an_idempotency_key_is_taken_by_what_writes_and_by_nothing_else() -> Non
     taking = {
         key for key in BUILT if any(one["name"] == "Idempotency-Key" for one in parameters(key))
     }
-    assert taking == {key for key in BUILT if key[0] == "POST"} - {("POST", "/v1/validate")}
+    repeatable = {("POST", "/v1/validate"), ("POST", "/v1/ws/ticket")}
+    assert taking == {key for key in BUILT if key[0] != "GET"} - repeatable
 
 
 # ---- the WebSocket
@@ -200,6 +202,8 @@ def test_operations_of_the_contract_are_those_of_the_broker() -> None:
     assert set(later) == operations.PLANNED
     assert built == SCHEMAS["ResponseFrame"]["properties"]["op"]["enum"]
     assert list(by_op("CmdFrame")) == built == list(by_op("ResponseFrame"))
+    over_rest = {call["x-pxbox-op"] for call in BUILT.values()}
+    assert over_rest == operations.OPERATIONS.keys() | operations.OVER_REST_ALONE.keys()
 
 
 @pytest.mark.parametrize("op", operations.OPERATIONS)
@@ -221,7 +225,7 @@ def test_command_may_leave_out_its_data_only_where_nothing_is_required(op: str) 
     assert ("data" in case["then"].get("required", ())) is bool(required)
 
 
-def test_planned_routes_and_planned_commands_are_the_same_but_for_workers_and_tickets() -> None:
+def test_planned_routes_and_planned_commands_are_the_same_but_for_workers() -> None:
     over_rest = {
         call["x-pxbox-op"] for call in CALLS.values() if planned(call) and "x-pxbox-op" in call
     }

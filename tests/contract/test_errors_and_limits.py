@@ -25,7 +25,6 @@ CLOSE_CODES = read("limits.json")["closeCodes"]
 RAISED_BY_THE_TRANSPORT_ALONE = {
     "malformed_http": "the edge, before there is a call",
     "head_too_large": "the edge, before there is a call",
-    "request_timeout": "the edge, before there is a call",
     "upgrade_required": "the edge, before there is a connection",
     "method_not_allowed": "the routes, which alone know methods",
 }
@@ -111,14 +110,29 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
     ("limit", "module", "path"),
     [
         ("messageBytes", "pxbox.settings", "Settings().max_body_bytes"),
+        ("payloadBytes", "pxbox.settings", "Settings().max_payload_bytes"),
+        ("partsSeconds", "pxbox.settings", "Settings().parts_seconds"),
+        ("partsPerPayload", "pxbox.ws.parts", "MOST_PARTS"),
+        ("connections", "pxbox.settings", "Settings().max_connections"),
+        ("connectionsPerClient", "pxbox.settings", "Settings().max_connections_per_client"),
         ("schemaBytes", "pxbox.domain.schema_document", "MAX_SCHEMA_BYTES"),
         ("schemaDepth", "pxbox.domain.schema_document", "MAX_SCHEMA_DEPTH"),
         ("documentDepth", "pxbox.model.decoding", "MAX_DEPTH"),
         ("addressees", "pxbox.service.requests", "MOST_ADDRESSEES"),
         ("commandsInFlight", "pxbox.ws.session", "COMMANDS_IN_FLIGHT"),
-        ("channelsPerConnection", "pxbox.ws.session", "MOST_CHANNELS"),
+        ("channelsPerConnection", "pxbox.ws.subscriptions", "MOST_CHANNELS"),
         ("unreadableFrames", "pxbox.ws.session", "MOST_BAD_FRAMES"),
+        ("heartbeatSeconds", "pxbox.settings", "Settings().heartbeat_seconds"),
+        ("answerSeconds", "pxbox.settings", "Settings().answer_seconds"),
+        ("eventDays", "pxbox.settings", "Settings().event_days"),
+        ("lastEvents", "pxbox.ws.messages", "MOST_LAST"),
+        ("sessionNameCharacters", "pxbox.ws.announced", "MOST_NAME"),
         ("waitSeconds", "pxbox.rest.call", "MOST_WAIT_SECONDS"),
+        ("tokenBytes", "pxbox.auth.tokens", "MAX_TOKEN_BYTES"),
+        ("tokenLeewaySeconds", "pxbox.auth.tokens", "LEEWAY_SECONDS"),
+        ("tokenNoticeSeconds", "pxbox.settings", "Settings().token_notice_seconds"),
+        ("tokenGraceSeconds", "pxbox.settings", "Settings().token_grace_seconds"),
+        ("ticketSeconds", "pxbox.service.tickets", "TICKET_SECONDS"),
     ],
 )
 def test_broker_has_the_limits_of_the_contract(limit: str, module: str, path: str) -> None:

@@ -59,11 +59,13 @@ def test_every_file_that_it_lists_is_there() -> None:
 
 
 def test_its_examples_are_valid() -> None:
-    problem, frame = (
+    problem, *frames = (
         json.loads(one) for one in re.findall(r"```json\n(.*?)```", README, re.DOTALL)
     )
     validator("Problem").validate(problem)
-    validator("ClientFrame").validate(frame)
+    assert frames
+    for frame in frames:
+        validator("ClientFrame").validate(frame)
 
 
 def test_it_says_of_planned_parts_how_they_are_marked() -> None:

@@ -15,6 +15,7 @@ from quart_trio import QuartTrio
 from trio_websocket import WebSocketConnection, connect_websocket
 
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
+from pxbox.model.ids import is_ulid
 from pxbox.ws.handover import HandedOver, WebSocketHandler
 
 HANDSHAKE = (
@@ -130,6 +131,7 @@ class Peer:
         headers = dict(list(response.headers))
         assert headers[b"content-type"] == b"application/problem+json"
         assert headers[b"connection"] == b"close"
+        assert is_ulid(headers[b"x-request-id"].decode())
         problem = json.loads(body)
         assert problem["status"] == response.status_code
         assert problem["type"] == f"urn:pxbox:problem:{problem['code']}"

@@ -120,8 +120,10 @@ async def test_peers_that_never_read_do_not_delay_it() -> None:
         await handed.close(1001, "going away")
 
     full = trio.Event()
-    websocket_limits = WebSocketLimits(close_seconds=0.2)
-    limits = EdgeLimits(grace_seconds=60, stall_seconds=0.2, websocket=websocket_limits)
+    websocket_limits = WebSocketLimits(close_seconds=60)
+    limits = EdgeLimits(
+        grace_seconds=60, stall_seconds=60, drain_stall_seconds=0.2, websocket=websocket_limits
+    )
     async with running_edge(limits, websocket=flood) as edge:
         caller = await edge.peer(receive_buffer_bytes=4096)
         await caller.send(b"GET /large?bytes=30000000 HTTP/1.1\r\nHost: x\r\n\r\n")

@@ -242,6 +242,73 @@ async def test_a_paged_resume_waits_until_its_reader_is_ready() -> None:
             await reader.exactly(len(expected))
 
 
+async def test_events_of_a_resume_are_no_lag_however_many_they_are() -> None:
+    async with connected() as (outbox, reader):
+        events = [text_frame(b"%06d" % number * 100) for number in range(500)]
+        sent = b"".join(events)
+
+        async def resume() -> None:
+            for at in range(0, len(events), 10):
+                await outbox.wait_drained(SMALL.waiting_bytes // 2)
+                outbox.put_paced(events[at : at + 10])
+                assert outbox.queued_bytes <= SMALL.waiting_bytes // 2 + 10 * len(events[0])
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(resume)
+            await trio.testing.wait_all_tasks_blocked()
+            assert outbox.queued_bytes
+            assert await reader.exactly(len(sent)) == sent
+        assert not outbox.slow.is_set()
+
+
+async def test_a_page_of_a_resume_is_one_frame_for_who_reads_several_events_at_once() -> None:
+    async with connected() as (outbox, reader):
+        outbox.merge_events(lambda payloads: text_frame(b"+".join(payloads)))
+        outbox.put_paced([text_frame(b"a"), text_frame(b"b")])
+        outbox.put_paced([text_frame(b"c")])
+        wanted = text_frame(b"a+b") + text_frame(b"c")
+        assert await reader.exactly(len(wanted)) == wanted
+
+
+async def test_a_reader_that_is_behind_costs_no_call_of_the_kernel_for_each_event() -> None:
+    """What others wait for while it is told is an append to its queue (E10)."""
+    async with connected() as (slow, _):
+        calls = 0
+        send = slow._try_send
+
+        def counted(data: bytes) -> int:
+            nonlocal calls
+            calls += 1
+            return send(data)
+
+        slow._try_send = counted
+        fill(slow)
+        calls = 0
+        while not slow.slow.is_set():
+            slow.put_event(numbered(1))
+        for number in range(1_000):
+            slow.put_event(numbered(number))
+        assert calls == 0
+        assert slow.queued_bytes <= SMALL.waiting_bytes
+
+
+async def test_silence_is_what_a_peer_that_is_listened_to_does_not_say() -> None:
+    async with connected() as (outbox, reader):
+        heard = outbox.received_bytes
+        assert not outbox.silent_since(heard), "nobody listens: what it has said is not known"
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.receive_some)
+            await trio.testing.wait_all_tasks_blocked()
+            assert outbox.silent_since(heard)
+            await reader.stream.send_all(b"any")
+        assert outbox.received_bytes == heard + 3
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(outbox.receive_some)
+            await trio.testing.wait_all_tasks_blocked()
+            assert not outbox.silent_since(heard)
+            nursery.cancel_scope.cancel()
+
+
 async def test_waiting_events_are_merged_into_one_frame_and_replies_are_not() -> None:
     def join(payloads: list[bytes]) -> bytes:
         return text_frame(b"[" + b",".join(payloads) + b"]")

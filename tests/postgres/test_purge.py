@@ -1,8 +1,15 @@
-"""Idempotency keys are deleted once they no longer count, and no other keys are (S7)."""
+"""What no longer counts is deleted, and nothing else: idempotency keys (S7), tickets (X1)."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
+import trio
+
+from pxbox.model.principal import Principal
 from tests.postgres.conftest import OpenJournal
+
+ALICE = Principal("alice", "group:ops", frozenset({"request", "worker:x"}), None, "t1")
 
 
 async def test_only_idempotency_keys_of_more_than_a_day_ago_go(opened: OpenJournal) -> None:
@@ -18,3 +25,34 @@ async def test_only_idempotency_keys_of_more_than_a_day_ago_go(opened: OpenJourn
         "select space, count(*) as n from unique_key group by space order by space"
     )
     assert [(row["space"], row["n"]) for row in rows] == [("address", 6), ("idempotency", 3)]
+
+
+async def test_a_ticket_is_taken_once_whoever_asks_for_it_together(opened: OpenJournal) -> None:
+    until = await opened.views.keep_ticket(b"hash", ALICE, timedelta(seconds=30))
+    assert timedelta(seconds=20) < until - datetime.now(UTC) <= timedelta(seconds=31)
+    got: list[Principal | None] = []
+
+    async def take() -> None:
+        got.append(await opened.views.take_ticket(b"hash"))
+
+    async with trio.open_nursery() as nursery:
+        for _ in range(12):
+            nursery.start_soon(take)
+    assert sorted(got, key=lambda one: one is None) == [ALICE, *[None] * 11]
+    assert await opened.views.take_ticket(b"another") is None
+
+
+async def test_a_ticket_keeps_when_its_token_expires(opened: OpenJournal) -> None:
+    until = datetime(2031, 5, 1, 12, 0, 0, 250_000, tzinfo=UTC)
+    brief = Principal("bob", None, frozenset(), until, "t2")
+    await opened.views.keep_ticket(b"brief", brief, timedelta(seconds=30))
+    assert await opened.views.take_ticket(b"brief") == brief
+
+
+async def test_a_ticket_that_has_expired_is_none_and_goes_by_itself(opened: OpenJournal) -> None:
+    for n in range(5):
+        lasting = timedelta(seconds=30 if n == 4 else -1)
+        await opened.views.keep_ticket(f"{n}".encode(), ALICE, lasting)
+    assert await opened.views.take_ticket(b"0") is None
+    assert [await opened.views.purge_tickets(2) for _ in range(3)] == [2, 1, 0]
+    assert await opened.views.take_ticket(b"4") == ALICE

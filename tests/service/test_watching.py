@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 import asyncpg
@@ -12,6 +13,7 @@ from pxbox.model.errors import NotFound, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.ports import Entry
 from pxbox.service.channels import Trimmed
+from pxbox.service.pages import Page
 from pxbox.service.watching import require_may_watch
 from tests.postgres.sessions import run_asyncio
 from tests.service.brokers import ROME, Broker, Client, unique
@@ -69,9 +71,10 @@ class Reader:
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         self.seqs.append(entry.seq)
 
-    async def send(self, entry: Entry, encoded: bytes) -> None:
-        await trio.lowlevel.checkpoint()
-        self.seqs.append(entry.seq)
+    async def take(self, read: Callable[[], Awaitable[Page]]) -> Page:
+        page = await read()
+        self.seqs.extend(range(page.first, page.last + 1))
+        return page
 
 
 async def busy(broker: Broker, team: str, people: list[str], over: trio.Event) -> int:
@@ -93,12 +96,12 @@ async def test_readers_that_come_and_go_get_every_number_once(broker: Broker) ->
     channel, channels = f"entity:{team}", broker.parts.channels
     over = trio.Event()
     complete = Reader()
-    assert await channels.catch_up(channel, 0, complete, complete.send) == 0
+    assert await channels.catch_up(channel, 0, 0, complete) == 0
 
     async def visit(number: int) -> None:
         for _ in range(10):
             reader, since = Reader(), max(0, len(complete.seqs) - number)
-            await channels.catch_up(channel, since, reader, reader.send)
+            await channels.catch_up(channel, since, len(complete.seqs), reader)
             until = len(complete.seqs) + 2
             while len(complete.seqs) < until:
                 await trio.lowlevel.checkpoint()
@@ -204,5 +207,5 @@ async def test_what_retention_has_removed_is_not_skipped_over(
     reader = Reader()
     # As when it happens right after a position was found good.
     with trio.fail_after(5), pytest.raises(Trimmed):
-        await other.parts.channels.catch_up(channel, 1, reader, reader.send)
+        await other.parts.channels.catch_up(channel, 1, 5, reader)
     assert reader.seqs == []

@@ -10,14 +10,24 @@ from urllib.parse import quote, urlsplit
 from uuid import uuid4
 
 import httpx
+import msgspec
+import pytest
 import trio
-from trio_websocket import ConnectionClosed, HandshakeError, WebSocketConnection, wrap_client_stream
+from trio_websocket import (
+    ConnectionClosed,
+    ConnectionRejected,
+    HandshakeError,
+    WebSocketConnection,
+    wrap_client_stream,
+)  # fmt: skip
 
 from pxbox.rest.routes import ROUTES
 from tests.brokers import CLOSE_SECONDS, EVERYTHING, Broker, Socket
-from tests.contract.documents import Json
+from tests.contract.documents import Json, validator
 from tests.transports.checking import check_frame, check_reply
 
+APP = "https://app.example"
+GRACE_SECONDS = 11
 ANYTHING: Json = {}
 CITY: Json = {
     "title": "Where",
@@ -107,6 +117,26 @@ async def connected(
             nursery.cancel_scope.cancel()
     if failure is not None:
         raise failure
+
+
+async def refusal(broker: Broker, *args: Any, **kwargs: Any) -> tuple[int, str, dict[bytes, bytes]]:
+    """The status, code and headers by which a handshake is refused, by a problem document."""
+    with pytest.raises(ConnectionRejected) as refused:
+        async with connected(broker, *args, **kwargs):
+            pytest.fail("the handshake was accepted")
+    assert refused.value.headers is not None
+    headers = {bytes(name).lower(): bytes(value) for name, value in refused.value.headers}
+    assert headers[b"content-type"] == b"application/problem+json"
+    problem = msgspec.json.decode(refused.value.body or b"")
+    validator("Problem").validate(problem)
+    assert problem["status"] == refused.value.status_code
+    return refused.value.status_code, problem["code"], headers
+
+
+def notices(socket: Socket, code: str) -> list[Json]:
+    """The notices of this code, in the order in which they came."""
+    told = [frame["data"] for frame in socket.others if frame["type"] == "notice"]
+    return [notice for notice in told if notice["code"] == code]
 
 
 @contextmanager

@@ -14,20 +14,20 @@ import pytest
 
 from tests.brokers import EVERYTHING, Broker, Brokers
 from tests.servers import AsyncpgThread, with_database
-from tests.transports.clients import Party, unique
+from tests.transports.clients import APP, GRACE_SECONDS, Party, unique
 
 FAULTS = ('"fault', "actor failed", "Traceback")
 
 
 @pytest.fixture(scope="package")
-def shared_broker(
+def shared_brokers(
     postgres_url: str,
     postgres_admin: AsyncpgThread,
     template_database: str,
     redis_url: str,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Broker]:
-    """One broker for all tests of this folder."""
+) -> Iterator[Brokers]:
+    """Starts brokers on the one database of this folder."""
     name = f"transports_{uuid4().hex}"
     postgres_admin.execute(f"create database {name} template {template_database}")
     urls = (with_database(postgres_url, name), f"{redis_url.partition('?')[0]}?db=0")
@@ -35,7 +35,21 @@ def shared_broker(
     with ExitStack() as stack:
         stack.callback(postgres_admin.execute, f"drop database {name} with (force)")
         stack.callback(starter.close)
-        yield starter()
+        yield starter
+
+
+@pytest.fixture(scope="package")
+def shared_broker(shared_brokers: Brokers) -> Broker:
+    """One broker for all tests of this folder."""
+    return shared_brokers()
+
+
+@pytest.fixture(scope="package")
+def strict_broker(shared_brokers: Brokers) -> Broker:
+    """Another one on the same database. It closes connections a second after their token counts no
+    more, and admits pages of APP and of a server that somebody develops with."""
+    times = ("--token-notice-seconds", "2", "--token-grace-seconds", str(GRACE_SECONDS))
+    return shared_brokers(*times, "--allow-origin", f"{APP},http://localhost:3000")
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import trio
 
-from pxbox.ws.session import MOST_CHANNELS
+from pxbox.ws.subscriptions import MOST_CHANNELS
 from tests.contract.documents import Json
 from tests.transports.clients import ANYTHING, CheckedSocket, Party, unique
 

@@ -78,7 +78,6 @@ async def test_a_command_that_the_broker_does_not_have_is_told_from_one_to_come(
 @pytest.mark.parametrize(
     "frame",
     [
-        {"type": "cmd", "op": "listInquiries", "meta": {"part": 1, "of": 2}},
         {"type": "cmd", "op": "listInquiries", "meta": {"session": "s"}},
         {"type": "subscribe", "channel": "requestor:", "meta": {"last": 10}},
         {"type": "resume", "channel": "requestor:"},

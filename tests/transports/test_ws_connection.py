@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket as sockets
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,35 +12,19 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 import trio
-from trio_websocket import ConnectionRejected, wrap_client_stream
+from trio_websocket import wrap_client_stream
 
 from tests.brokers import STOP_SECONDS, Broker, Brokers
-from tests.contract.documents import validator
-from tests.transports.clients import ANYTHING, CheckedSocket, Party, connected, unique
+from tests.transports.clients import (
+    ANYTHING,
+    CheckedSocket,
+    Party,
+    connected,
+    refusal,
+    unique,
+)  # fmt: skip
 
 Make = Callable[..., Party]
-
-FAST_HEARTBEATS = """
-import sys
-from pxbox.cli import main
-from pxbox.ws import endpoint
-endpoint.HEARTBEAT_SECONDS = 0.1
-sys.exit(main())
-"""
-
-
-async def refusal(broker: Broker, *args: Any, **kwargs: Any) -> tuple[int, str, dict[bytes, bytes]]:
-    """The status, code and headers by which a handshake is refused, by a problem document."""
-    with pytest.raises(ConnectionRejected) as refused:
-        async with connected(broker, *args, **kwargs):
-            pytest.fail("the handshake was accepted")
-    assert refused.value.headers is not None
-    headers = {bytes(name).lower(): bytes(value) for name, value in refused.value.headers}
-    assert headers[b"content-type"] == b"application/problem+json"
-    problem = msgspec.json.decode(refused.value.body or b"")
-    validator("Problem").validate(problem)
-    assert problem["status"] == refused.value.status_code
-    return refused.value.status_code, problem["code"], headers
 
 
 def mended(token: str) -> str:
@@ -75,7 +58,7 @@ async def test_websockets_are_served_at_one_path(shared_broker: Broker) -> None:
     for path in ("/", "/v1/ws/", "/v1/requests", "/V1/ws"):
         status, code, _ = await refusal(shared_broker, token, path=path)
         assert (status, code) == (404, "not_found")
-    async with connected(shared_broker, token, path="/v1/ws?anything=1") as socket:
+    async with connected(shared_broker, token, path="/v1/ws?batch=true") as socket:
         await socket.ask(type="ping")
 
 
@@ -92,20 +75,6 @@ async def test_a_token_comes_as_a_subprotocol_where_headers_cannot_be_set(
         assert socket.connection.subprotocol is None
 
 
-async def test_an_expiring_token_is_announced_and_then_closes_the_connection(
-    shared_broker: Broker,
-) -> None:
-    token = shared_broker.token(unique("brief"), ttl=timedelta(seconds=4))
-    async with connected(shared_broker, token) as socket:
-        await socket.ask(type="ping")
-        with trio.fail_after(60):
-            await socket.closed.wait()
-    (notice,) = [frame for frame in socket.others if frame["type"] == "notice"]
-    assert notice["data"]["code"] == "token_expiring"
-    assert notice["data"]["expiresAt"].endswith("Z")
-    assert socket.close_code == 4001
-
-
 async def test_a_connection_that_its_client_closes_ends_in_good_order(asker: Party) -> None:
     async with asker.socket() as socket:
         await socket.subscribe(f"requestor:{asker.sub}")
@@ -114,23 +83,24 @@ async def test_a_connection_that_its_client_closes_ends_in_good_order(asker: Par
     assert socket.close_code == 1000
 
 
-async def test_heartbeats_carry_the_heads_of_the_channels(brokers: Brokers) -> None:
-    broker = brokers(command=(sys.executable, "-c", FAST_HEARTBEATS))
-    admin = Party(broker, unique("admin"))
-    async with admin.rest, admin.socket() as watching, admin.socket() as other:
-        entity = await admin.entity("user")
-        channels = [f"entity:{entity['id']}", f"requestor:{admin.sub}"]
-        for name in channels:
-            await watching.subscribe(name)
-        await watching.until(lambda: dict.fromkeys(channels, 0) in heads(watching))
-        await admin.ask(entity["id"])
-        await watching.until(lambda: heads(watching)[-1] == dict.fromkeys(channels, 1))
-        await other.until(lambda: len(heads(other)) > 1)
-    assert all(told == {} for told in heads(other))
+@pytest.mark.parametrize(
+    "query",
+    ["session=", "session=a%20b", "session=%C3%A4", "session=" + "x" * 129, "batch=1", "batch=",
+     "session=a&session=b", "sesion=a", "%FF=1", "session=%FF"],
+)  # fmt: skip
+async def test_what_a_client_says_of_itself_is_understood_or_refused(
+    shared_broker: Broker, query: str
+) -> None:
+    token = shared_broker.token("somebody")
+    status, code, _ = await refusal(shared_broker, token, path=f"/v1/ws?{query}")
+    assert (status, code) == (400, "invalid_request")
 
 
-def heads(socket: CheckedSocket) -> list[Any]:
-    return [frame["data"]["heads"] for frame in socket.others if frame["type"] == "heartbeat"]
+@pytest.mark.parametrize("query", ["", "session=!~" + "x" * 126, "batch=false&session=a"])
+async def test_what_a_client_may_say_of_itself(shared_broker: Broker, query: str) -> None:
+    token = shared_broker.token("somebody")
+    async with connected(shared_broker, token, path=f"/v1/ws?{query}") as socket:
+        assert (await socket.ask(type="ping"))["op"] == "pong"
 
 
 async def test_a_draining_broker_finishes_says_so_and_closes_with_1001(brokers: Brokers) -> None:
@@ -186,7 +156,7 @@ async def test_development_headers_stand_in_for_a_token_on_this_machine_alone(
         assert (await refusal(broker, headers=me, host=host))[:2] == (401, "unauthenticated")
     for origin in (b"http://evil.example", b"null"):
         told = await refusal(broker, headers=[*me, (b"origin", origin)])
-        assert told[:2] == (401, "unauthenticated")
+        assert told[:2] == (403, "origin_refused")
     # A token counts there as everywhere.
     async with connected(broker, broker.token("me")) as socket:
         await socket.command("listInquiries", {})

@@ -1,0 +1,89 @@
+"""How many WebSockets are taken in, and how fast: a storm of reconnects is told when to come."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from math import ceil
+
+import trio
+
+from pxbox.model.errors import Overloaded, PxError, TooManyConnections
+
+_FULL_SECONDS = (5, 30)
+
+
+@dataclass(frozen=True, slots=True)
+class AdmissionLimits:
+    """`per_client`: WebSockets of one `sub`. `per_second` handshakes are taken in, after a burst
+    of `at_once`; one waits for its turn up to `patience_seconds`, others are refused."""
+
+    per_client: int = 1000
+    per_second: float = 400.0
+    at_once: int = 100
+    patience_seconds: float = 3.0
+
+
+class Refused(Exception):
+    """This connection is not taken in now; `retry_seconds`: when to try again."""
+
+    def __init__(self, error: PxError, retry_seconds: int) -> None:
+        super().__init__(error.detail)
+        self.error = error
+        self.retry_seconds = retry_seconds
+
+
+class Admission:
+    """Takes in the connections of one process."""
+
+    def __init__(
+        self, limits: AdmissionLimits, jitter: Callable[[float, float], float] = random.uniform
+    ) -> None:
+        self._limits = limits
+        self._jitter = jitter
+        self._open: Counter[str] = Counter()
+        self._interval = 1 / limits.per_second
+        self._next = self._promised = float("-inf")
+
+    async def turn(self) -> None:
+        """Wait for one's turn to be looked at. Raises Refused at once where that is too far."""
+        now = trio.current_time()
+        limits = self._limits
+        turn = max(self._next, now - limits.at_once * self._interval) + self._interval
+        if turn - now > limits.patience_seconds:
+            raise Refused(
+                Overloaded("too many connect at once; try again after Retry-After"),
+                self._promise(now),
+            )
+        self._next = turn
+        await trio.sleep_until(max(now, turn))
+
+    @contextmanager
+    def place(self, client: str) -> Iterator[None]:
+        """Have a connection of this client (`sub`) open for as long as the block lasts. Raises
+        Refused."""
+        if self._open[client] >= self._limits.per_client:
+            raise Refused(
+                TooManyConnections(
+                    f"this client has {self._limits.per_client} WebSockets open here, which is as "
+                    "many as one may have"
+                ),
+                ceil(self._jitter(*_FULL_SECONDS)),
+            )
+        self._open[client] += 1
+        try:
+            yield
+        finally:
+            self._open[client] -= 1
+            if not self._open[client]:
+                del self._open[client]
+
+    def _promise(self, now: float) -> int:
+        """When one who is refused now comes early enough to be taken in, and late enough not to
+        meet those who were refused before."""
+        self._promised = max(self._promised, self._next) + self._interval
+        later = self._promised - now
+        return ceil(self._jitter(later, later * 1.5))
