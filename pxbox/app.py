@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from typing import Protocol
 
 import trio
 
@@ -25,7 +26,8 @@ from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.bridge import Bridge, open_bridge
 from pxbox.domain.alarms import AlarmKind
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
-from pxbox.embedded import open_servers
+from pxbox.embedded import logged, open_missing
+from pxbox.listening import Share
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log
@@ -44,7 +46,7 @@ from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.requests import reply_to_keep
 from pxbox.service.schemas import Schemas
-from pxbox.settings import OperatorError, Settings
+from pxbox.settings import OperatorError, Settings, raise_operators
 from pxbox.streams import OpenStreams, open_streams
 from pxbox.validation.pool import open_validation_pool
 from pxbox.validation.validator import Validator
@@ -59,32 +61,41 @@ _CHANNEL_LIMITS = Limits(mailbox=10_000, max_resident=1_000_000, idle_seconds=ma
 _REQUEST_LIMITS = Limits(mailbox=128, max_resident=4_096, idle_seconds=30.0)
 
 
-def run(settings: Settings, on_listening: OnListening) -> None:
+class Berth(Protocol):
+    """The place of a worker among several that one supervisor has started."""
+
+    def listeners(self) -> list[socket.socket]: ...
+
+    def share(self) -> Share:
+        """From now on this process counts among those that accept."""
+        ...
+
+    async def run(self, figures: Callable[[], bytes]) -> None:
+        """Converse with the supervisor, this process being able to serve now."""
+        ...
+
+    async def figures(self, mine: bytes) -> bytes:
+        """The figures of all workers."""
+        ...
+
+
+def run(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
     """Run a broker until SIGTERM or SIGINT, then drain.
 
     `on_listening(port, secret)` is called once requests can be served; the secret signs tokens.
-    Raises OperatorError.
+    `berth` is that of one worker among several. Raises OperatorError.
     """
     _allow_many_connections()
     try:
-        trio.run(serve, settings, on_listening)
+        trio.run(serve, settings, on_listening, berth)
     except BaseExceptionGroup as group:
-        # Nurseries wrap what ends them; whoever runs the broker is to read a sentence.
-        mine = group.subgroup(OperatorError)
-        if mine is None:
-            raise
-        raise _first(mine) from None
+        raise_operators(group)
 
 
 def _allow_many_connections() -> None:
     """Each connection is an open file: take as many as this process may have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
-    found = group.exceptions[0]
-    return found if isinstance(found, OperatorError) else _first(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +109,15 @@ class Core:
     system: System
 
 
-async def serve(settings: Settings, on_listening: OnListening) -> None:
+async def serve(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
     """Serve until told to stop."""
     log = configure_log(settings.log_level, settings.log_format)
     secret = signing_secret(settings)
+
     async with AsyncExitStack() as stack:
-        database_url, redis_url = await _servers(stack, settings)
+        database_url, redis_url = await stack.enter_async_context(
+            open_missing(settings.data_dir, settings.database_url, settings.redis_url, logged(log))
+        )
         bridge = await stack.enter_async_context(open_bridge())
         try:
             for name in await bridge.run(lambda: migrate(database_url)):
@@ -121,27 +135,7 @@ async def serve(settings: Settings, on_listening: OnListening) -> None:
         core = await stack.enter_async_context(
             _core(bridge, reader, database_url, redis_url, installation.epoch, log)
         )
-        await _serve_transports(settings, core, lambda port: on_listening(port, secret), log)
-
-
-async def _servers(stack: AsyncExitStack, settings: Settings) -> tuple[str, str]:
-    """The URLs to use, those of embedded servers where none was given."""
-    servers = (
-        await stack.enter_async_context(
-            open_servers(
-                settings.data_dir,
-                postgres=settings.database_url is None,
-                valkey=settings.redis_url is None,
-            )
-        )
-        if settings.database_url is None or settings.redis_url is None
-        else None
-    )
-    database_url = settings.database_url or (servers.database_url if servers else None)
-    redis_url = settings.redis_url or (servers.redis_url if servers else None)
-    assert database_url is not None
-    assert redis_url is not None
-    return database_url, redis_url
+        await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
 
 
 @asynccontextmanager
@@ -210,7 +204,11 @@ def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock:
 
 
 async def _serve_transports(
-    settings: Settings, core: Core, on_listening: Callable[[int], None], log: Log
+    settings: Settings,
+    core: Core,
+    on_listening: Callable[[int], None],
+    berth: Berth | None,
+    log: Log,
 ) -> None:
     metrics, draining = Metrics(), trio.Event()
     who = authenticator(settings)
@@ -233,8 +231,12 @@ async def _serve_transports(
             return error
         return None
 
+    async def figures() -> bytes:
+        mine = metrics.render()
+        return mine if berth is None else await berth.figures(mine)
+
     surface = Surface(
-        core.parts, who, settings.max_body_bytes, missing, metrics.render, metrics.http,
+        core.parts, who, settings.max_body_bytes, missing, figures, metrics.http,
         request_fault,
     )  # fmt: skip
     endpoint = Endpoint(core.parts, who, fault, metrics.command)
@@ -242,9 +244,10 @@ async def _serve_transports(
         http=HttpHost(make_app(surface), connection_fault),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),
+        share=None if berth is None else berth.share(),
     )
     metrics.read_from(lambda: readings(core.system, core.journal, core.relay, edge, endpoint))
-    listeners = await _listen(settings)
+    listeners = await _listen(settings) if berth is None else berth.listeners()
     port = listeners[0].getsockname()[1]
 
     def drain() -> None:
@@ -260,6 +263,8 @@ async def _serve_transports(
             _spare_the_collector()
             log.info("listening", host=settings.host, port=port)
             on_listening(port)
+            if berth is not None:
+                nursery.start_soon(berth.run, metrics.render)
         abandoned = await core.system.drain(settings.grace_seconds)
         log.info("drained", abandoned=abandoned)
         nursery.cancel_scope.cancel()

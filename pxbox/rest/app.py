@@ -47,7 +47,7 @@ class Surface:
     authenticator: Authenticator
     max_body_bytes: int
     ready: Callable[[], Awaitable[PxError | None]]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     on_request: Callable[[str, float, int], None]
     on_fault: Callable[[str, str, Exception], None]
 
