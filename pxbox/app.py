@@ -20,6 +20,7 @@ from pxbox.auth.keys import fingerprint, signing_secret
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.entity import EntityActor
+from pxbox.behaviors.epoch import EpochWatch
 from pxbox.behaviors.housekeeping import purge_at_times
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
@@ -31,8 +32,8 @@ from pxbox.listening import Share
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log
-from pxbox.ports import LogUnavailable
-from pxbox.postgres.installation import install
+from pxbox.ports import Era, LogUnavailable
+from pxbox.postgres.installation import Installation, Installations, install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
@@ -44,6 +45,7 @@ from pxbox.rest.app import Surface, make_app
 from pxbox.service.channels import Channels
 from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
+from pxbox.service.epoch import Epoch
 from pxbox.service.requests import reply_to_keep
 from pxbox.service.schemas import Schemas
 from pxbox.settings import OperatorError, Settings, raise_operators
@@ -133,14 +135,19 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
         core = await stack.enter_async_context(
-            _core(bridge, reader, database_url, redis_url, installation.epoch, log)
+            _core(bridge, reader, database_url, redis_url, installation, log)
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
 
 
 @asynccontextmanager
 async def _core(
-    bridge: Bridge, reader: Reader, database_url: str, redis_url: str, epoch: str, log: Log
+    bridge: Bridge,
+    reader: Reader,
+    database_url: str,
+    redis_url: str,
+    installation: Installation,
+    log: Log,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -148,18 +155,41 @@ async def _core(
         log.error("actor failed", actor=f"{address.kind}:{address.id}", exc_info=error)
 
     views, log_of_events = Views(reader), PostgresLog(reader)
-    encoder = EventEncoder(epoch)
+    epoch, encoder = Epoch(installation.epoch), EventEncoder(installation.epoch)
+
+    def begin(era: Era) -> None:
+        """All that is known here may be of a future that was lost: forget it, and tell all (E4)."""
+        log.error("another epoch has begun", epoch=era.epoch, reason=era.reason)
+        encoder.begin_epoch(era.epoch)
+        relay.begin_epoch(era.epoch)
+        schemas.forget()
+        system.drop_all()
+        epoch.begin(era.epoch)
+        channels.end_waiting()
+
+    watch_epoch = EpochWatch(
+        Installations(reader, installation.secret_fingerprint),
+        installation.epoch,
+        begin,
+        lambda error: log.warning("the epoch cannot be read", reason=str(error)),
+    )
     async with (
         open_validation_pool() as pool,
         open_system(on_crash=crashed) as system,
         trio.open_nursery() as nursery,
     ):
-        streams = open_streams(redis_url, epoch)
+        streams = open_streams(redis_url, installation.epoch)
         events = Events(
-            log_of_events, streams, lambda channel, entry: encoder(channel, entry.seq, entry.data)
+            log_of_events,
+            streams,
+            lambda channel, entry: encoder(channel, entry.seq, entry.data),
+            watch_epoch.sightings,
         )
-        channels = Channels(system, events, epoch)
-        relay = Relay(log_of_events, streams, channels.deliver, channels.look)
+        channels = Channels(system, events, epoch, watch_epoch.client_ahead)
+        relay = Relay(
+            log_of_events, streams, channels.deliver, channels.look,
+            sightings=watch_epoch.sightings,
+        )  # fmt: skip
         watch = Watch(relay.watch, relay.unwatch)
         journal = PostgresJournal(database_url, views, relay.logged, relay.relayed)
         await journal.open(bridge)
@@ -176,8 +206,9 @@ async def _core(
             refusals,
             prompt=True,
         )
-        parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
+        parts = Parts(system, journal, views, log_of_events, directory, schemas, channels)
         nursery.start_soon(relay.run)
+        nursery.start_soon(watch_epoch.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
         nursery.start_soon(
             purge_at_times,

@@ -58,6 +58,11 @@ def _app() -> App:
         name="migrate",
         help="Bring the database to the shape that this version needs.",
     )
+    app.command(
+        "pxbox.cli.restore_done:restore_done",
+        name="restore-done",
+        help="Say that the database was restored: clients read their lists anew.",
+    )
     return app
 
 

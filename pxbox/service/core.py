@@ -45,7 +45,11 @@ class Parts:
     directory: Directory
     schemas: Schemas
     channels: Channels
-    epoch: str
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that positions are of now (E4)."""
+        return self.channels.epoch.name
 
 
 @dataclass(frozen=True, slots=True)
