@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Protocol
 
 import trio
 
@@ -23,6 +24,7 @@ from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.courier import read_message
 from pxbox.behaviors.entity import EntityActor
+from pxbox.behaviors.epoch import EpochWatch
 from pxbox.behaviors.flow import FlowActor, FlowSurroundings
 from pxbox.behaviors.flow_messages import FireWait
 from pxbox.behaviors.housekeeping import MOST_EVENTS_AT_ONCE, purge_at_times
@@ -31,14 +33,15 @@ from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.bridge import Bridge, open_bridge
 from pxbox.domain.alarms import AlarmKind
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
-from pxbox.embedded import open_servers
+from pxbox.embedded import logged, open_missing
+from pxbox.listening import Share
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log, said
-from pxbox.ports import LogUnavailable
+from pxbox.ports import Era, LogUnavailable
 from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
-from pxbox.postgres.installation import install
+from pxbox.postgres.installation import Installation, Installations, install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
@@ -53,11 +56,12 @@ from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
+from pxbox.service.epoch import Epoch
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.requests import reply_to_keep
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
-from pxbox.settings import OperatorError, Settings
+from pxbox.settings import OperatorError, Settings, raise_operators
 from pxbox.streams import OpenStreams, open_streams
 from pxbox.validation.documents import Documents
 from pxbox.validation.pool import open_validation_pool
@@ -80,32 +84,41 @@ _LAST_WRITE_SECONDS = 2.0
 _REQUEST_LIMITS = Limits(mailbox=128, max_resident=4_096, idle_seconds=30.0)
 
 
-def run(settings: Settings, on_listening: OnListening) -> None:
+class Berth(Protocol):
+    """The place of a worker among several that one supervisor has started."""
+
+    def listeners(self) -> list[socket.socket]: ...
+
+    def share(self) -> Share:
+        """From now on this process counts among those that accept."""
+        ...
+
+    async def run(self, figures: Callable[[], bytes]) -> None:
+        """Converse with the supervisor, this process being able to serve now."""
+        ...
+
+    async def figures(self, mine: bytes) -> bytes:
+        """The figures of all workers."""
+        ...
+
+
+def run(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
     """Run a broker until SIGTERM or SIGINT, then drain.
 
     `on_listening(port, secret)` is called once requests can be served; the secret signs tokens.
-    Raises OperatorError.
+    `berth` is that of one worker among several. Raises OperatorError.
     """
     _allow_many_connections()
     try:
-        trio.run(serve, settings, on_listening)
+        trio.run(serve, settings, on_listening, berth)
     except BaseExceptionGroup as group:
-        # Nurseries wrap what ends them; whoever runs the broker is to read a sentence.
-        mine = group.subgroup(OperatorError)
-        if mine is None:
-            raise
-        raise _first(mine) from None
+        raise_operators(group)
 
 
 def _allow_many_connections() -> None:
     """Each connection is an open file: take as many as this process may have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
-def _first(group: BaseExceptionGroup[OperatorError]) -> OperatorError:
-    found = group.exceptions[0]
-    return found if isinstance(found, OperatorError) else _first(found)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,12 +132,15 @@ class Core:
     system: System
 
 
-async def serve(settings: Settings, on_listening: OnListening) -> None:
+async def serve(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
     """Serve until told to stop."""
     log = configure_log(settings.log_level, settings.log_format)
     secret = signing_secret(settings)
+
     async with AsyncExitStack() as stack:
-        database_url, redis_url = await _servers(stack, settings)
+        database_url, redis_url = await stack.enter_async_context(
+            open_missing(settings.data_dir, settings.database_url, settings.redis_url, logged(log))
+        )
         bridge = await stack.enter_async_context(open_bridge())
         try:
             for name in await bridge.run(lambda: migrate(database_url)):
@@ -140,34 +156,19 @@ async def serve(settings: Settings, on_listening: OnListening) -> None:
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
         core = await stack.enter_async_context(
-            _core(bridge, reader, database_url, redis_url, installation.epoch, log)
+            _core(bridge, reader, database_url, redis_url, installation, log)
         )
-        await _serve_transports(settings, core, lambda port: on_listening(port, secret), log)
-
-
-async def _servers(stack: AsyncExitStack, settings: Settings) -> tuple[str, str]:
-    """The URLs to use, those of embedded servers where none was given."""
-    servers = (
-        await stack.enter_async_context(
-            open_servers(
-                settings.data_dir,
-                postgres=settings.database_url is None,
-                valkey=settings.redis_url is None,
-            )
-        )
-        if settings.database_url is None or settings.redis_url is None
-        else None
-    )
-    database_url = settings.database_url or (servers.database_url if servers else None)
-    redis_url = settings.redis_url or (servers.redis_url if servers else None)
-    assert database_url is not None
-    assert redis_url is not None
-    return database_url, redis_url
+        await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
 
 
 @asynccontextmanager
 async def _core(
-    bridge: Bridge, reader: Reader, database_url: str, redis_url: str, epoch: str, log: Log
+    bridge: Bridge,
+    reader: Reader,
+    database_url: str,
+    redis_url: str,
+    installation: Installation,
+    log: Log,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -175,18 +176,41 @@ async def _core(
         log.error("actor failed", actor=f"{address.kind}:{address.id}", exc_info=error)
 
     views, log_of_events = Views(reader), PostgresLog(reader)
-    encoder = EventEncoder(epoch)
+    epoch, encoder = Epoch(installation.epoch), EventEncoder(installation.epoch)
+
+    def begin(era: Era) -> None:
+        """All that is known here may be of a future that was lost: forget it, and tell all (E4)."""
+        log.error("another epoch has begun", epoch=era.epoch, reason=era.reason)
+        encoder.begin_epoch(era.epoch)
+        relay.begin_epoch(era.epoch)
+        schemas.forget()
+        system.drop_all()
+        epoch.begin(era.epoch)
+        channels.end_waiting()
+
+    watch_epoch = EpochWatch(
+        Installations(reader, installation.secret_fingerprint),
+        installation.epoch,
+        begin,
+        lambda error: log.warning("the epoch cannot be read", reason=str(error)),
+    )
     async with (
         open_validation_pool() as pool,
         open_system(on_crash=crashed) as system,
         trio.open_nursery() as nursery,
     ):
-        streams = open_streams(redis_url, epoch)
+        streams = open_streams(redis_url, installation.epoch)
         events = Events(
-            log_of_events, streams, lambda channel, entry: encoder(channel, entry.seq, entry.data)
+            log_of_events,
+            streams,
+            lambda channel, entry: encoder(channel, entry.seq, entry.data),
+            watch_epoch.sightings,
         )
-        channels = Channels(system, events, epoch)
-        relay = Relay(log_of_events, streams, channels.deliver, channels.look)
+        channels = Channels(system, events, epoch, watch_epoch.client_ahead)
+        relay = Relay(
+            log_of_events, streams, channels.deliver, channels.look,
+            sightings=watch_epoch.sightings,
+        )  # fmt: skip
         watch = Watch(relay.watch, relay.unwatch)
         journal = PostgresJournal(database_url, views, relay.logged, relay.relayed)
         await journal.open(bridge)
@@ -209,9 +233,10 @@ async def _core(
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
-            flow_views, acknowledgements, Room(), epoch,
+            flow_views, acknowledgements, Room(),
         )  # fmt: skip
         nursery.start_soon(relay.run)
+        nursery.start_soon(watch_epoch.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
         nursery.start_soon(_courier(system, flow_views, log).run)
         nursery.start_soon(_end_workers, parts, log)
@@ -279,7 +304,11 @@ async def _end_workers(parts: Parts, log: Log) -> None:
 
 
 async def _serve_transports(
-    settings: Settings, core: Core, on_listening: Callable[[int], None], log: Log
+    settings: Settings,
+    core: Core,
+    on_listening: Callable[[int], None],
+    berth: Berth | None,
+    log: Log,
 ) -> None:
     metrics, draining = Metrics(), trio.Event()
     who = authenticator(
@@ -304,9 +333,13 @@ async def _serve_transports(
             return error
         return None
 
+    async def figures() -> bytes:
+        mine = metrics.render()
+        return mine if berth is None else await berth.figures(mine)
+
     surface = Surface(
         core.parts, who, settings.max_body_bytes, settings.max_payload_bytes, missing,
-        metrics.render, metrics.http, request_fault,
+        figures, metrics.http, request_fault,
     )  # fmt: skip
     token_times = TokenTimes(settings.token_notice_seconds, settings.token_grace_seconds)
     terms = Terms(
@@ -320,9 +353,10 @@ async def _serve_transports(
         http=HttpHost(make_app(surface), connection_fault, carries_payload),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),
+        share=None if berth is None else berth.share(),
     )
     metrics.read_from(lambda: readings(core.system, core.journal, core.relay, edge, endpoint))
-    listeners = await _listen(settings)
+    listeners = await _listen(settings) if berth is None else berth.listeners()
     port = listeners[0].getsockname()[1]
 
     def drain() -> None:
@@ -341,6 +375,8 @@ async def _serve_transports(
             _spare_the_collector()
             log.info("listening", host=settings.host, port=port)
             on_listening(port)
+            if berth is not None:
+                nursery.start_soon(berth.run, metrics.render)
         abandoned = await core.system.drain(settings.grace_seconds)
         log.info("drained", abandoned=abandoned)
         nursery.cancel_scope.cancel()

@@ -5,7 +5,7 @@ The durable side (`Journal`) is the actor runtime's own protocol: see `actors.jo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,14 +29,14 @@ class Streams(Protocol):
     """The hot window of each channel, and the wakes of those who watch it (E2).
 
     Every method may raise StreamsUnavailable. A position belongs to the epoch that the
-    implementation was opened with.
+    implementation was opened with, or that was begun since.
     """
 
-    async def append(self, appends: Sequence[Append]) -> list[int | None]:
+    async def append(self, appends: Sequence[Append]) -> list[int]:
         """Append to each channel what it does not have yet, and wake its watchers.
 
-        Per append: None when the window now reaches its last entry, else the window's last
-        number, after which something is missing (a gap: `reseed`, or append the missing part).
+        Per append: the window's last number now. Where that is less than the last entry's,
+        something is missing after it (a gap: `reseed`, or append the missing part).
         """
         ...
 
@@ -53,6 +53,10 @@ class Streams(Protocol):
         ...
 
     def unwatch(self, channel: str) -> None: ...
+
+    def begin_epoch(self, epoch: str) -> None:
+        """Leave all windows as they are, and have others from now on, empty; watch nothing."""
+        ...
 
     @property
     def available(self) -> bool:
@@ -94,4 +98,25 @@ class Log(Protocol):
 
     async def forget(self, batches: Sequence[int]) -> None:
         """These batches have reached the hot windows."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Era:
+    """The installation's epoch, and why it began."""
+
+    epoch: str
+    reason: str
+
+
+class Installations(Protocol):
+    """The installation's row. Both may raise."""
+
+    async def current(self) -> Era:
+        """The epoch as it is; a new one if this is another database than the row says."""
+        ...
+
+    async def suspect(self, epoch: str, heads: Mapping[str, int], *, by_client: bool) -> bool:
+        """Begin a new epoch if `epoch` still is the present one and any channel has not come as
+        far as `heads` says. Whether one began."""
         ...

@@ -13,10 +13,11 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 ENV_PREFIX = "PXBOX_"
+MOST_EMBEDDED_WORKERS = 12
 MIN_SECRET_BYTES = 32
 """RFC 7518, 3.2: a key of HS256 is at least as long as its hash."""
 
@@ -28,6 +29,18 @@ class OperatorError(Exception):
 
 class SettingsError(OperatorError):
     """A setting is wrong, or does not go with another one."""
+
+
+def raise_operators(group: BaseExceptionGroup) -> NoReturn:
+    """Raise the first OperatorError of what ended a nursery, and the whole where there is none:
+    whoever runs PxBox is to read a sentence."""
+    operators = group.subgroup(OperatorError)
+    if operators is None:
+        raise group
+    first: BaseException = operators
+    while isinstance(first, BaseExceptionGroup):
+        first = first.exceptions[0]
+    raise first from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +170,12 @@ class Settings:
     host: str = _option("127.0.0.1", _text, "Address to listen on.", "ADDRESS")
     port: int = _option(
         8080, _whole(0, 65535), "TCP port to listen on; 0 takes any free one.", "PORT"
+    )
+    workers: int = _option(
+        1,
+        _whole(1, 64),
+        "Broker processes to run behind the one port; those that die are started again.",
+        "N",
     )
     data_dir: Path = _option(
         Path(".pxbox"),
@@ -332,6 +351,12 @@ def _given(flags: Mapping[str, str | bool], environ: Mapping[str, str]) -> list[
     return given
 
 
+def environment(settings: Settings) -> dict[str, str]:
+    """The variables by which `load` makes the same settings in another process."""
+    values = {option: getattr(settings, option.name) for option in OPTIONS}
+    return {option.env: str(value) for option, value in values.items() if value != option.default}
+
+
 def require_servable(settings: Settings) -> None:
     """Raise SettingsError if a broker cannot be run safely with these settings."""
     if settings.dev and not is_loopback(settings.host):
@@ -343,6 +368,16 @@ def require_servable(settings: Settings) -> None:
         raise SettingsError(
             "--database-url needs --redis-url (PXBOX_REDIS_URL) too: brokers on one database share "
             "one Redis. For a broker that is alone, --redis-url memory:// does."
+        )
+    if settings.workers > MOST_EMBEDDED_WORKERS and not settings.database_url:
+        raise SettingsError(
+            f"The embedded PostgreSQL takes at most {MOST_EMBEDDED_WORKERS} --workers; for more, "
+            "give a --database-url that takes six connections for each."
+        )
+    if settings.workers > 1 and (settings.redis_url or "").startswith("memory:"):
+        raise SettingsError(
+            "--redis-url memory:// is for a broker that is alone, and --workers asks for "
+            f"{settings.workers} of them: name a Redis, or leave out --workers."
         )
     if settings.answer_seconds > settings.heartbeat_seconds:
         raise SettingsError(

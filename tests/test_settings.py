@@ -13,6 +13,7 @@ from pxbox.settings import (
     OPTIONS,
     Settings,
     SettingsError,
+    environment,
     is_loopback,
     load,
     require_servable,
@@ -75,6 +76,7 @@ GIVEN: list[tuple[str, str, object]] = [
     ("event_days", "36500", 36_500),
     ("log_level", "DEBUG", "debug"),
     ("log_format", "json", "json"),
+    ("workers", "3", 3),
     ("grace_seconds", "30", 30),
     ("max_body_bytes", "2048", 2048),
     ("max_payload_bytes", "4096", 4096),
@@ -223,6 +225,8 @@ def test_what_goes_together_can_be_served(given: dict[str, str | bool]) -> None:
             ["--redis-url", "PXBOX_REDIS_URL", "memory://"],
         ),
         ({"heartbeat_seconds": "9"}, ["--answer-seconds", "--heartbeat-seconds"]),
+        ({"workers": "2", "redis_url": "memory://"}, ["--workers", "memory://"]),
+        ({"workers": "13"}, ["--workers", "--database-url", "12"]),
         ({"jwt_key_file": "k", "jwks_file": "j"}, ["--jwt-key-file", "--jwks-file"]),
         ({"jwks_url": "https://h/k", "jwks_file": "j"}, ["--jwks-url", "--jwks-file"]),
         ({"jwks_url": "https://h/k", "jwt_key_file": "k"}, ["--jwks-url", "--jwt-key-file"]),
@@ -239,6 +243,14 @@ def test_what_does_not_go_together_is_refused_by_name(
         require_servable(load(given, {}))
     for name in named:
         assert name in str(error.value)
+
+
+@pytest.mark.parametrize(("name", "text", "value"), GIVEN)
+def test_settings_pass_to_another_process_by_its_environment(
+    name: str, text: str, value: object
+) -> None:
+    settings = load({name: text}, {})
+    assert load({}, environment(settings)) == settings
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors import Drop
+from pxbox.behaviors.epoch import Sightings
 from pxbox.ports import Entry, Log, LogUnavailable, Streams, StreamsUnavailable
 
 # How many entries are read at once to fill a gap or to let a subscriber catch up.
@@ -74,6 +75,7 @@ class Events:
     log: Log
     streams: Streams
     encode: Callable[[str, Entry], bytes]
+    sightings: Sightings = field(default_factory=Sightings)
 
     async def read(self, channel: str, after: int, limit: int) -> list[Entry]:
         """Entries from `after + 1` on: from the hot window, or below it from the log (E2).
@@ -81,10 +83,13 @@ class Events:
         Raises LogUnavailable.
         """
         entries = None
+        seen = self.sightings.now
         # Streams that froze are known to be unavailable before a read of them would give up (E3).
         if self.streams.available:
             with suppress(StreamsUnavailable):
                 entries = await self.streams.read(channel, after, limit)
+        if entries:
+            seen.note(channel, entries[-1].seq)
         # An empty window says nothing: the head may be ahead of it.
         return entries or await self.log.read(channel, after, limit)
 
@@ -104,6 +109,7 @@ class ChannelActor:
         self._watch = watch
         self._subscribers: list[Subscriber] = []
         self._head: int | None = None
+        self._seen = events.sightings.now
 
     def receive_now(self, message: object) -> bool:
         """Pass on news that follow what was told last: most of what happens here (E10)."""
@@ -165,6 +171,7 @@ class ChannelActor:
             return Drop()
         if entries[0].seq > self._head + 1:
             await self._read_up_to(entries[-1].seq)
+        self._compare(entries[-1].seq)
         self._deliver_new(entries)
         return None
 
@@ -173,7 +180,13 @@ class ChannelActor:
             return Drop()
         if head == 0 or head > self._head:
             await self._read_up_to(head)
+        self._compare(head)
         return None
+
+    def _compare(self, head: int) -> None:
+        """Somebody who knows the log says that it ends before ours. Most often they are late."""
+        if self._head is not None and 0 < head < self._head:
+            self._seen.note(self._channel, self._head)
 
     async def _read_up_to(self, head: int) -> None:
         """Deliver what the log has beyond our head, at least up to `head`."""

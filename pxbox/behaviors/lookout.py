@@ -41,6 +41,11 @@ class Lookout:
         self._told.pop(channel, None)
         self._streams.unwatch(channel)
 
+    def clear(self) -> None:
+        """Nothing is watched any more."""
+        self._told.clear()
+        self._in_doubt.clear()
+
     def note(self, channel: str, head: int) -> None:
         """The channel's subscribers have been given everything that is known up to `head`."""
         if channel in self._told:

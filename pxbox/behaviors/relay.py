@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import trio
 
+from pxbox.behaviors.epoch import Sightings
 from pxbox.behaviors.lookout import Look, Lookout
 from pxbox.behaviors.windows import Windows, in_runs
 from pxbox.ports import Append, Entry, Log, LogUnavailable, Streams, StreamsUnavailable
@@ -78,14 +79,20 @@ class Relay:
     """
 
     def __init__(
-        self, log: Log, streams: Streams, deliver: Deliver, look: Look, pace: Pace | None = None
+        self,
+        log: Log,
+        streams: Streams,
+        deliver: Deliver,
+        look: Look,
+        pace: Pace | None = None,
+        sightings: Sightings | None = None,
     ) -> None:
         self._log = log
         self._streams = streams
         self._deliver = deliver
         self._pace = pace or Pace()
         self._lookout = Lookout(log, streams, look, self._pace.poll, self._pace.glance)
-        self._windows = Windows(log, streams)
+        self._windows = Windows(log, streams, sightings or Sightings())
         self._queue: deque[_Batch] = deque()
         self._queue_bytes = 0
         self._queued = trio.Event()
@@ -103,6 +110,13 @@ class Relay:
 
     def unwatch(self, channel: str) -> None:
         self._lookout.unwatch(channel)
+
+    def begin_epoch(self, epoch: str) -> None:
+        """Have other windows, and watch nothing: what was told so far is of another epoch."""
+        self._lookout.clear()
+        self._streams.begin_epoch(epoch)
+        # The database may have given their numbers to other batches.
+        self._relayed.clear()
 
     def wake(self, channel: str, head: int) -> None:
         """What the streams are opened with as `on_wake`."""

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import trio
 
+from pxbox.behaviors.epoch import Sightings
 from pxbox.ports import Append, Entry, Log, LogUnavailable, Streams, StreamsUnavailable
 
 T = TypeVar("T")
@@ -33,19 +34,24 @@ class Windows:
     """Appends to the hot windows. Every method may raise StreamsUnavailable and LogUnavailable,
     and can be repeated."""
 
-    def __init__(self, log: Log, streams: Streams) -> None:
+    def __init__(self, log: Log, streams: Streams, sightings: Sightings) -> None:
         self.stats = WindowStats()
         self._log = log
         self._streams = streams
+        self._sightings = sightings
 
     async def append(self, appends: Sequence[Append]) -> None:
         """Have every window reach the end of its appends."""
+        seen = self._sightings.now
         lasts = await self._streams.append(appends)
         self.stats.appended += sum(len(append.entries) for append in appends)
         gaps: dict[str, tuple[int, int]] = {}
         for append, last in zip(appends, lasts, strict=True):
-            if last is not None:
+            if last < append.entries[-1].seq:
                 gaps[append.channel] = (last, append.entries[-1].seq)
+            elif last > append.entries[-1].seq:
+                # Most often another process was quicker.
+                seen.note(append.channel, last)
         await _each(gaps.items(), lambda gap: self._close(gap[0], *gap[1]))
 
     async def bring_up(self, channels: Iterable[str]) -> None:
@@ -67,7 +73,7 @@ class Windows:
             if entries:
                 [again] = await self._streams.append([Append(channel, tuple(entries))])
                 # Still a gap: retention has removed the first of them, or the window was lost.
-                if again is None:
+                if again >= entries[-1].seq:
                     self.stats.gaps_filled += 1
                     return
         entries = await self._log.newest(channel, WINDOW)

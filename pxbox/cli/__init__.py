@@ -100,6 +100,11 @@ def _app() -> App:
     app.register_install_completion_command(
         help="Have the shell complete pxbox's commands and options."
     )
+    app.command(
+        "pxbox.cli.restore_done:restore_done",
+        name="restore-done",
+        help="Say that the database was restored: clients read their lists anew.",
+    )
     return app
 
 

@@ -15,13 +15,25 @@ def serve(settings: Settings) -> int:
     PXBOX_SECRET.
     """
     require_servable(settings)
-    # Late, so that a wrong flag is answered at once.
-    from pxbox.app import run
-    from pxbox.cli.greeting import greet
     from pxbox.embedded import DataDirInUse, ServerFailed
 
     try:
-        run(settings, lambda port, secret: greet(settings, port, secret))
+        _supervise(settings) if settings.workers > 1 else _serve_alone(settings)
     except (DataDirInUse, ServerFailed) as error:
         raise OperatorError(str(error)) from None
     return 0
+
+
+def _serve_alone(settings: Settings) -> None:
+    # Late, so that a wrong flag is answered at once.
+    from pxbox.app import run
+    from pxbox.cli.greeting import greet
+
+    run(settings, lambda port, secret: greet(settings, port, secret))
+
+
+def _supervise(settings: Settings) -> None:
+    # The broker is not imported here: the supervisor stays small.
+    from pxbox.supervisor import run
+
+    run(settings)

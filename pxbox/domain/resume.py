@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+FUTURE = "future"
+
 
 @dataclass(frozen=True, slots=True)
 class Replay:
@@ -30,7 +32,7 @@ def plan_resume(since: int, same_epoch: bool, floor: int, head: int) -> Replay |
     if not same_epoch:
         return Refused("epoch")
     if since > head:
-        return Refused("future")
+        return Refused(FUTURE)
     if since < floor:
         return Refused("trimmed")
     return Replay(since, head)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from pxbox.edge.host import HttpHost, OnError
 from pxbox.edge.limits import EdgeLimits
-from pxbox.edge.server import Edge, EdgeStats, open_listeners
+from pxbox.edge.server import Edge, EdgeStats
+from pxbox.listening import open_listeners
 
 __all__ = ["Edge", "EdgeLimits", "EdgeStats", "HttpHost", "OnError", "open_listeners"]

@@ -14,11 +14,10 @@ from pxbox.edge.host import HttpHost
 from pxbox.edge.http import HttpConnection
 from pxbox.edge.limits import EdgeLimits
 from pxbox.edge.refusals import too_many_connections
+from pxbox.listening import Share, Solitary
 from pxbox.tcp import Wire
 from pxbox.ws.handover import WebSocketHandler, hand_over
 
-_BACKLOG = 2048
-_ACCEPTED_PER_TURN = 64
 _TURNED_AWAY_AT_ONCE = 128
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _NO_ROOM_PAUSE_SECONDS = 0.1
@@ -35,33 +34,6 @@ class EdgeStats:
     faults_total: int = 0
 
 
-async def open_listeners(host: str, port: int) -> list[socket.socket]:
-    """Listening sockets on every address of `host`, all on one port; 0 picks a free one.
-
-    Raises OSError where an address cannot be had.
-    """
-    addresses = await trio.socket.getaddrinfo(
-        host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-    )
-    listeners: list[socket.socket] = []
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(addresses):
-            listener = socket.socket(family, kind, protocol)
-            listeners.append(listener)
-            listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((address[0], port, *address[2:]))
-            port = listener.getsockname()[1]
-            listener.listen(_BACKLOG)
-    except BaseException:
-        for listener in listeners:
-            listener.close()
-        raise
-    return listeners
-
-
 class Edge:
     """Serves HTTP by `http` and WebSockets by `websocket`, on one port.
 
@@ -70,9 +42,15 @@ class Edge:
     """
 
     def __init__(
-        self, *, http: HttpHost, websocket: WebSocketHandler, limits: EdgeLimits | None = None
+        self,
+        *,
+        http: HttpHost,
+        websocket: WebSocketHandler,
+        limits: EdgeLimits | None = None,
+        share: Share | None = None,
     ) -> None:
         self.stats = EdgeStats()
+        self._share = share or Solitary()
         self._http = http
         self._websocket = websocket
         self._limits = limits or EdgeLimits()
@@ -114,6 +92,7 @@ class Edge:
                     await draining.wait()
                     accepting.cancel_scope.cancel()
             finally:
+                self._share.leave()
                 for listener in listeners:
                     listener.close()
             for connection in list(self._speaking_http):
@@ -136,12 +115,14 @@ class Edge:
     ) -> None:
         while True:
             await trio.lowlevel.wait_readable(listener.fileno())
-            for _ in range(_ACCEPTED_PER_TURN):
+            for _ in range(await self._share.turn()):
                 try:
                     accepted, _ = listener.accept()
                 except BlockingIOError:
                     break
                 except OSError as error:
+                    if error.errno == errno.EINVAL:
+                        return  # whoever shares the socket with us has shut it down
                     if error.errno in _NO_ROOM:
                         self._fault(listener.getsockname()[:2], error)
                         await trio.sleep(_NO_ROOM_PAUSE_SECONDS)
@@ -160,6 +141,7 @@ class Edge:
             return
         if self.stats.connections < self._limits.connections:
             self.stats.connections += 1
+            self._share.note(self.stats.connections)
             connections.start_soon(self._serve_contained, wire, draining)
             return
         self.stats.turned_away_total += 1
@@ -185,6 +167,7 @@ class Edge:
         finally:
             self.stats.connections -= 1
             self._wires.discard(wire)
+            self._share.note(self.stats.connections)
             wire.close()
 
     async def _serve(self, wire: Wire, draining: trio.Event) -> None:

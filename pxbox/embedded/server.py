@@ -14,6 +14,7 @@ from pxbox.embedded.errors import ServerFailed, tail
 from pxbox.embedded.process import POLL_SECONDS, ServerProcess, end, living_in, recorded, start
 
 ADOPT_SECONDS = 5.0
+LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Server:
     def pid(self) -> int | None:
         """The pid of the running server; None before the start and after the stop."""
         return None if self._process is None else self._process.pid
+
+    async def ended(self) -> None:
+        """Return once the server that was started has ended by itself."""
+        while self._process is not None and self._process.alive():
+            await trio.sleep(LOOK_SECONDS)
 
     async def start(self, binary: Path, arguments: Sequence[str | Path]) -> None:
         """Return once the server answers: the one that runs already, or a new one.

@@ -13,6 +13,7 @@ from pxbox.embedded import binaries, postgres, valkey
 from pxbox.embedded.account import Account, choose_account
 from pxbox.embedded.data_dir import DataDir, hold
 from pxbox.embedded.errors import ServerFailed, unusable
+from pxbox.embedded.keeping import Loss, OnLoss, keep
 from pxbox.embedded.server import Program, Server
 
 
@@ -92,25 +93,54 @@ def _embed(data_dir: DataDir, account: Account) -> Embedded:
     )
 
 
+def _unheard(loss: Loss) -> None:
+    """For callers who need not know."""
+
+
 @asynccontextmanager
 async def open_servers(
-    data_dir: Path, *, postgres: bool = True, valkey: bool = True
+    data_dir: Path, *, postgres: bool = True, valkey: bool = True, on_loss: OnLoss = _unheard
 ) -> AsyncIterator[Servers]:
     """Run the servers of a data directory as long as the block lasts.
 
     The directory is made (0700) with all that belongs in it; what a killed broker left running
     there is taken over. Both are started at once, and stopped, in bounded time, when the block
-    is left in whatever way. Raises DataDirInUse if another process holds the directory,
-    ServerFailed if a server that is wanted cannot be had; then nothing is left running.
+    is left in whatever way. One that dies meanwhile is started again, at the same URL, as often
+    as it takes; `on_loss` hears of it. Raises DataDirInUse if another process holds the
+    directory, ServerFailed if a server that is wanted cannot be had; then nothing is left running.
     """
     where = DataDir.at(data_dir)
     where.make()
     with hold(where):
         embedded = await prepare(where, postgres=postgres, valkey=valkey)
         try:
-            yield await _start(embedded, postgres=postgres, valkey=valkey)
+            servers = await _start(embedded, postgres=postgres, valkey=valkey)
+            async with trio.open_nursery() as nursery:
+                if postgres:
+                    nursery.start_soon(keep, embedded.postgres, embedded.start_postgres, on_loss)
+                if valkey:
+                    nursery.start_soon(keep, embedded.valkey, embedded.start_valkey, on_loss)
+                yield servers
+                nursery.cancel_scope.cancel()
         finally:
             await embedded.stop()
+
+
+@asynccontextmanager
+async def open_missing(
+    data_dir: Path, database_url: str | None, redis_url: str | None, on_loss: OnLoss
+) -> AsyncIterator[tuple[str, str]]:
+    """The URLs of the database and of Redis: those given, or of embedded ones, as `open_servers`
+    runs them."""
+    if database_url is not None and redis_url is not None:
+        yield database_url, redis_url
+        return
+    wanted = {"postgres": database_url is None, "valkey": redis_url is None}
+    async with open_servers(data_dir, **wanted, on_loss=on_loss) as servers:
+        urls = database_url or servers.database_url, redis_url or servers.redis_url
+        assert urls[0] is not None
+        assert urls[1] is not None
+        yield urls[0], urls[1]
 
 
 def running_urls(data_dir: Path) -> Servers:

@@ -50,7 +50,7 @@ class Surface:
     max_body_bytes: int
     max_payload_bytes: int
     ready: Callable[[], Awaitable[PxError | None]]
-    metrics: Callable[[], bytes]
+    metrics: Callable[[], Awaitable[bytes]]
     on_request: Callable[[str, float, int], None]
     on_fault: Callable[[str, str, Exception], None]
 

@@ -22,7 +22,7 @@ class Page:
 
 
 def pages(
-    ready: Callable[[], Awaitable[PxError | None]], metrics: Callable[[], bytes]
+    ready: Callable[[], Awaitable[PxError | None]], metrics: Callable[[], Awaitable[bytes]]
 ) -> dict[str, Page]:
     """Every page by its path."""
 
@@ -38,7 +38,7 @@ def pages(
     async def show_metrics(principal: Principal | None) -> RestReply:
         assert principal is not None
         admit(principal, (OPERATE, ADMIN))
-        return RestReply(200, metrics(), {"content-type": "text/plain; version=0.0.4"})
+        return RestReply(200, await metrics(), {"content-type": "text/plain; version=0.0.4"})
 
     return {
         "/healthz": Page(healthz),

@@ -11,6 +11,7 @@ import trio
 from pxbox.model.channel import Place, Position
 from pxbox.model.errors import PxError
 from pxbox.postgres.acknowledged import Acknowledged
+from pxbox.service.epoch import Epoch
 
 WRITE_SECONDS = 1.0
 MOST_AT_ONCE = 1_000
@@ -22,8 +23,9 @@ class Acknowledgements:
     A process that dies loses what it has not written: those events come again (E8).
     """
 
-    def __init__(self, kept: Acknowledged, epoch: str) -> None:
-        self.epoch = epoch
+    def __init__(self, kept: Acknowledged, epoch: Epoch) -> None:
+        self._epoch = epoch
+        self._of = epoch.name
         self._kept = kept
         self._unwritten: dict[Place, int] = {}
         self._some = trio.Event()
@@ -31,18 +33,26 @@ class Acknowledgements:
 
     def acknowledge(self, place: Place, seq: int) -> None:
         """Take a number that is greater than those before it from this connection; never waits."""
+        self._forget_another_epoch()
         if seq > self._unwritten.get(place, 0):
             self._unwritten[place] = seq
             self._some.set()
 
     async def position(self, place: Place) -> Position | None:
         """How far this place has come, what is not written yet included. Raises Unavailable."""
+        self._forget_another_epoch()
         unwritten = self._unwritten.get(place)
         kept = await self._kept.at(place)
         if unwritten is None:
             return kept
-        of_this_epoch = kept is not None and kept.epoch == self.epoch
-        return Position(self.epoch, max(unwritten, kept.seq if kept and of_this_epoch else 0))
+        of_this_epoch = kept is not None and kept.epoch == self._of
+        return Position(self._of, max(unwritten, kept.seq if kept and of_this_epoch else 0))
+
+    def _forget_another_epoch(self) -> None:
+        """Numbers of an epoch that has ended mean nothing any more (E4)."""
+        if self._of != self._epoch.name:
+            self._of = self._epoch.name
+            self._unwritten.clear()
 
     def write_soon(self) -> None:
         """Write what there is now: who acknowledged it may come back elsewhere."""
@@ -68,10 +78,11 @@ class Acknowledgements:
     async def write(self) -> None:
         """Write all that is not written yet. Raises PxErrors; what was not written is kept."""
         self._some = trio.Event()
+        self._forget_another_epoch()
         try:
             while self._unwritten:
                 batch = dict(islice(self._unwritten.items(), MOST_AT_ONCE))
-                await self._kept.keep(self.epoch, batch)
+                await self._kept.keep(self._of, batch)
                 for place, seq in batch.items():
                     if self._unwritten.get(place) == seq:
                         del self._unwritten[place]

@@ -22,12 +22,17 @@ from pxbox.behaviors.channel import (
     News,
     Subscriber,
 )  # fmt: skip
-from pxbox.domain.resume import Refused, plan_resume
+from pxbox.domain.resume import FUTURE, Refused, plan_resume
 from pxbox.model.errors import Draining, Overloaded, Unavailable
 from pxbox.ports import Bounds, Entry, LogUnavailable
+from pxbox.service.epoch import Epoch
 from pxbox.service.pages import Page, Pages
 
 _JOIN_SECONDS = 10.0
+
+ClientAhead = Callable[[str, int], Awaitable[bool]]
+"""Called with a channel and a position above its head that a client says to have. Whether that has
+ended the epoch (E4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +55,15 @@ class CatchingUp(Subscriber, Protocol):
 class Channels:
     """The channels of this process. `mine` are those that have subscribers here."""
 
-    def __init__(self, system: System, events: Events, epoch: str) -> None:
+    def __init__(
+        self, system: System, events: Events, epoch: Epoch, client_ahead: ClientAhead
+    ) -> None:
         self._system = system
         self._events = events
         self._pages = Pages(events)
         self._watchers: dict[str, int] = {}
         self._waiters: set[_Waiter] = set()
+        self._client_ahead = client_ahead
         self.epoch = epoch
         self.draining = False
 
@@ -75,6 +83,10 @@ class Channels:
     def drain(self) -> None:
         """End the long polls: they are answered with what is so now (A6)."""
         self.draining = True
+        self.end_waiting()
+
+    def end_waiting(self) -> None:
+        """Have the long polls answered with what is so now."""
         for waiter in self._waiters:
             waiter.came.set()
 
@@ -97,8 +109,10 @@ class Channels:
     async def plan(self, channel: str, since: int, epoch: str) -> Recovered:
         """Say whether everything after `since` can be given, and up to where it goes now (E5)."""
         bounds = await self._bounds(channel)
-        plan = plan_resume(since, epoch == self.epoch, bounds.floor, bounds.head)
+        plan = plan_resume(since, epoch == self.epoch.name, bounds.floor, bounds.head)
         if isinstance(plan, Refused):
+            if plan.reason == FUTURE and await self._client_ahead(channel, since):
+                return await self.plan(channel, since, epoch)
             return Recovered(bounds.head, bounds.head, plan.reason)
         return Recovered(since, bounds.head, None)
 
@@ -163,7 +177,7 @@ class Channels:
 
     async def _page(self, channel: str, position: int) -> Page:
         try:
-            page = await self._pages.read(self.epoch, channel, position)
+            page = await self._pages.read(self.epoch.name, channel, position)
         except LogUnavailable as error:
             raise Unavailable(f"{error}; try again shortly") from None
         # There is more, for this was read because somebody said so: what is missing was removed.

@@ -55,7 +55,11 @@ class Parts:
     flows: FlowViews
     acknowledgements: Acknowledgements
     room: Room
-    epoch: str
+
+    @property
+    def epoch(self) -> str:
+        """The epoch that positions are of now (E4)."""
+        return self.channels.epoch.name
 
 
 @dataclass(frozen=True, slots=True)

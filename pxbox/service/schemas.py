@@ -29,6 +29,10 @@ class Schemas:
         # The texts of schemas that are in the database, by their hashes.
         self._kept: OrderedDict[str, bytes] = OrderedDict()
 
+    def forget(self) -> None:
+        """The database may not have the schemas any more that were kept there."""
+        self._kept.clear()
+
     async def judge(self, raw: bytes) -> AdmittedSchema:
         """Admit a schema without keeping it. Raises a SchemaRefused."""
         digest = sha256(raw).digest()

@@ -7,7 +7,7 @@
 -- ARGV[4]  seconds until an unused window goes
 -- ARGV[5]  the number of the first entry; ARGV[6...] the entries' data
 --
--- Answers 0 once the window reaches the last entry, else its own last number: a gap follows it.
+-- Answers the window's last number. Where it is less than the last entry's, a gap follows it.
 -- A window never goes back. One that ends at a gap is either left alone or replaced as a whole.
 local size = tonumber(ARGV[3])
 local first = tonumber(ARGV[5])
@@ -15,6 +15,7 @@ local count = #ARGV - 5
 local last = first + count - 1
 local known = 0
 local replaced = false
+local reached = last
 
 local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
 if newest then
@@ -26,6 +27,7 @@ if newest then
     replaced = true
   end
   known = math.max(0, held - first + 1)
+  reached = math.max(held, last)
 end
 
 if known < count then
@@ -41,4 +43,4 @@ if known < count then
   redis.call('PUBLISH', ARGV[2], string.format('%.0f', last))
 end
 redis.call('EXPIRE', KEYS[1], ARGV[4])
-return 0
+return reached

@@ -42,13 +42,19 @@ class MemoryStreams:
     def trouble(self) -> str | None:
         return None
 
-    async def append(self, appends: Sequence[Append]) -> list[int | None]:
+    def begin_epoch(self, epoch: str) -> None:
+        self.epoch = epoch
+        self._windows.clear()
+        self._idle.clear()
+        self._watched.clear()
+
+    async def append(self, appends: Sequence[Append]) -> list[int]:
         await trio.lowlevel.checkpoint()
         return [self._append(append) for append in appends]
 
     async def reseed(self, append: Append) -> None:
         await trio.lowlevel.checkpoint()
-        if self._append(append) is not None:
+        if self._append(append) < append.entries[-1].seq:
             del self._windows[append.channel]
             self._append(append)
 
@@ -70,8 +76,8 @@ class MemoryStreams:
         if channel in self._windows:
             self._use(channel)
 
-    def _append(self, append: Append) -> int | None:
-        """Extend the window; its last number where that would leave a gap."""
+    def _append(self, append: Append) -> int:
+        """Extend the window, but not past a gap; its last number."""
         window = self._windows.setdefault(append.channel, deque(maxlen=WINDOW))
         self._use(append.channel)
         last = window[-1].seq if window else append.entries[0].seq - 1
@@ -81,7 +87,7 @@ class MemoryStreams:
         window.extend(new)
         if new and append.channel in self._watched:
             self._on_wake(append.channel, new[-1].seq)
-        return None
+        return window[-1].seq
 
     def _use(self, channel: str) -> None:
         if channel in self._watched:

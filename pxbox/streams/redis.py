@@ -23,7 +23,7 @@ _PROBE = encode(b"SET", b"px:probe", b"", b"EX", b"60")
 
 
 class RedisStreams:
-    """`pxbox.ports.Streams` on one Redis or Valkey, for the channels of one epoch.
+    """`pxbox.ports.Streams` on one Redis or Valkey, for the channels of one epoch at a time.
 
     `available` is true while both of its connections are up and the server takes writes. Each
     channel is woken with head 0 when its subscription becomes effective, at first and after
@@ -61,12 +61,16 @@ class RedisStreams:
         """Why it is not available, in words for an operator; None while it is."""
         return self._pipeliner.trouble or self._wakes.trouble
 
-    async def append(self, appends: Sequence[Append]) -> list[int | None]:
+    def begin_epoch(self, epoch: str) -> None:
+        self._suffix = f"}}:{epoch}"
+        self._wakes.begin_epoch(self._suffix)
+
+    async def append(self, appends: Sequence[Append]) -> list[int]:
         if not appends:
             return []
         commands = [self._extend(b"answer", append) for append in appends]
         replies = await self._pipeliner.call(Call(b"".join(commands), len(commands)))
-        return [_number(reply) or None for reply in replies]
+        return [_number(reply) for reply in replies]
 
     async def reseed(self, append: Append) -> None:
         await self._pipeliner.call(Call(self._extend(b"replace", append), 1))

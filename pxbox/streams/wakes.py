@@ -38,6 +38,15 @@ class Wakes:
         self._stopped = trio.Event()
         self._backoff = Backoff()
         self._unanswered = 0
+        self._renewed = False
+
+    def begin_epoch(self, suffix: str) -> None:
+        """Watch nothing, and name channels with this suffix from now on."""
+        self._suffix = suffix.encode()
+        self._watched.clear()
+        # On a new connection nothing of the old names is subscribed to.
+        self._renewed = True
+        self._changed.set()
 
     def name(self, channel: str) -> bytes:
         return self._prefix + channel.encode() + self._suffix
@@ -73,6 +82,7 @@ class Wakes:
         link: Link | None = None
         try:
             link = await self._server.connect()
+            self._renewed = False
             self._unsettled = dict.fromkeys(self._watched)
             await self._converse(link, on_wake)
         except LOST as error:
@@ -100,6 +110,8 @@ class Wakes:
         ping = True
         while not (self._stopping.is_set() or listening.done()):
             self._changed.clear()
+            if self._renewed:
+                raise RedisConnectionError("another epoch has begun")
             async with asyncio.timeout(SEND_SECONDS):
                 await self._settle(link)
                 if ping:
@@ -147,6 +159,8 @@ class Wakes:
             self._unanswered = 0
 
     def _tell(self, on_wake: OnWake, name: bytes, head: int) -> None:
+        if not name.endswith(self._suffix):
+            return
         channel = name[len(self._prefix) : -len(self._suffix)].decode()
         if channel in self._watched:
             on_wake(channel, head)

@@ -134,6 +134,10 @@ class EventEncoder:
     """Makes the finished frame of an event, once for all its subscribers (E10)."""
 
     def __init__(self, epoch: str) -> None:
+        self.begin_epoch(epoch)
+
+    def begin_epoch(self, epoch: str) -> None:
+        """Name this epoch in what is encoded from now on."""
         self._epoch = _encoder.encode(epoch)
 
     def __call__(self, channel: str, seq: int, data: bytes) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,6 +48,7 @@ from pxbox.ws.turns import Turn, Turns
 
 COMMANDS_IN_FLIGHT = 64
 MOST_BAD_FRAMES = 20
+_SPREAD_SECONDS = 1.0
 # So many of these as commands may be in flight are far from what makes a reader slow.
 _SMALL_REPLY_BYTES = 4096
 
@@ -119,6 +121,7 @@ class Session:
                 nursery.start_soon(self._close_when_slow)
                 nursery.start_soon(self._close_when_draining)
                 nursery.start_soon(self._close_when_expired)
+                nursery.start_soon(self._close_when_epoch_ends)
                 nursery.start_soon(self._reassembly.watch)
                 self._subscriptions.begin(nursery, self._answer)
                 await self._read(nursery)
@@ -289,6 +292,14 @@ class Session:
         while self._in_flight:
             await self._ended.park()
         raise CloseWith(1001, "draining")
+
+    async def _close_when_epoch_ends(self) -> None:
+        await self._parts.channels.epoch.ended.wait()
+        data = {"code": "epoch_changed", "epoch": self._parts.epoch}
+        self._send(ServerFrame("notice", data=data))
+        # Not all at once: they are about to connect again.
+        await trio.sleep(random.uniform(0, _SPREAD_SECONDS))
+        raise CloseWith(4005, "epoch_changed")
 
     async def _close_when_expired(self) -> None:
         await self._token.run_out(self._announce_expiry)

@@ -118,7 +118,7 @@ class Line:
     def available(self) -> bool:
         return self.up
 
-    async def append(self, appends: Sequence[Append]) -> list[int | None]:
+    async def append(self, appends: Sequence[Append]) -> list[int]:
         self._require()
         self.appends.append(appends)
         return await self._shared.windows.append(appends)
@@ -137,6 +137,9 @@ class Line:
 
     def unwatch(self, channel: str) -> None:
         self.watched.discard(channel)
+
+    def begin_epoch(self, epoch: str) -> None:
+        self.watched.clear()
 
     def _require(self) -> None:
         if not self.up:

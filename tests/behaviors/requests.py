@@ -16,9 +16,9 @@ from actors import Address, System, open_system
 from actors.memory_journal import MemoryJournal
 from actors.testing import Failure, StagedJournal, virtual_now
 from pxbox.behaviors.durable import Once
+from pxbox.behaviors.new_request import Content
 from pxbox.behaviors.request import (
     Act,
-    Content,
     Create,
     Done,
     Fire,

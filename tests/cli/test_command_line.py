@@ -13,7 +13,7 @@ from tests.cli.conftest import Pxbox, refused
 def test_help_names_every_command(pxbox: Pxbox) -> None:
     shown = pxbox("--help")
     assert shown.returncode == 0
-    for command in ("serve", "token", "doctor", "migrate"):
+    for command in ("serve", "token", "doctor", "migrate", "restore-done"):
         assert command in shown.stdout
 
 
@@ -54,7 +54,7 @@ def test_a_wrong_call_exits_with_2_and_says_why(
     assert named in refused(pxbox(*arguments), 2)
 
 
-@pytest.mark.parametrize("command", [["serve"], ["doctor"], ["migrate"]])
+@pytest.mark.parametrize("command", [["serve"], ["doctor"], ["migrate"], ["restore-done"]])
 def test_a_wrong_variable_exits_with_2_and_names_it(pxbox: Pxbox, command: list[str]) -> None:
     assert "--port (PXBOX_PORT)" in refused(pxbox(*command, PXBOX_PORT="nine"), 2)
 

@@ -156,7 +156,7 @@ class Ending:
             if self._committed and data.startswith(b"HTTP/1.1 2"):
                 self._replied.set()
 
-        async def append(streams: RedisStreams, appends: Sequence[Append]) -> list[int | None]:
+        async def append(streams: RedisStreams, appends: Sequence[Append]) -> list[int]:
             if self._committed and self._point is Point.APPENDED:
                 await append_really(streams, appends)
             if self._committed:

@@ -114,7 +114,6 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         reader = Reader(url)
         reader.open(bridge)
         installation = await install(reader, new_uuid(), "fingerprint")
-        epoch = installation.epoch
-        async with _core(bridge, reader, url, "memory://", epoch, cast(Log, log)) as core:
+        async with _core(bridge, reader, url, "memory://", installation, cast(Log, log)) as core:
             yield Broker(core)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []

@@ -10,6 +10,7 @@ import trio.testing
 from pxbox.model.channel import Place, Position
 from pxbox.model.errors import PxError, Unavailable
 from pxbox.service.acknowledgements import MOST_AT_ONCE, WRITE_SECONDS, Acknowledgements
+from pxbox.service.epoch import Epoch
 from tests.service.brokers import Broker, unique
 
 
@@ -41,7 +42,7 @@ async def test_ten_thousand_in_a_second_are_one_write(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     table = Table()
-    acknowledgements = Acknowledgements(table, "e")  # type: ignore[arg-type]
+    acknowledgements = Acknowledgements(table, Epoch("e"))  # type: ignore[arg-type]
     places = [place(str(number)) for number in range(100)]
     async with trio.open_nursery() as nursery:
         nursery.start_soon(acknowledgements.run, failed)
@@ -59,7 +60,7 @@ async def test_what_could_not_be_written_is_written_later(
     autojump_clock: trio.testing.MockClock,
 ) -> None:
     table, failures = Table(), list[Exception]()
-    acknowledgements = Acknowledgements(table, "e")  # type: ignore[arg-type]
+    acknowledgements = Acknowledgements(table, Epoch("e"))  # type: ignore[arg-type]
     table.up = False
     async with trio.open_nursery() as nursery:
         nursery.start_soon(acknowledgements.run, failures.append)
@@ -76,7 +77,7 @@ async def test_what_could_not_be_written_is_written_later(
 
 async def test_a_write_takes_so_many_and_no_more() -> None:
     table = Table()
-    acknowledgements = Acknowledgements(table, "e")  # type: ignore[arg-type]
+    acknowledgements = Acknowledgements(table, Epoch("e"))  # type: ignore[arg-type]
     for number in range(MOST_AT_ONCE + 1):
         acknowledgements.acknowledge(place(str(number)), 1)
     await acknowledgements.write()

@@ -154,9 +154,9 @@ async def test_a_position_is_judged_by_what_the_log_holds(broker: Broker) -> Non
     channel, channels = f"entity:{ada}", broker.parts.channels
     await broker.asker().ask(ada)
     for since, epoch, reason in [
-        (0, channels.epoch, None),
-        (1, channels.epoch, None),
-        (2, channels.epoch, "future"),
+        (0, channels.epoch.name, None),
+        (1, channels.epoch.name, None),
+        (2, channels.epoch.name, "future"),
         (1, new_uuid(), "epoch"),
     ]:
         plan = await channels.plan(channel, since, epoch)
@@ -202,7 +202,7 @@ async def test_what_retention_has_removed_is_not_skipped_over(
             await connection.close()
 
     await trio.to_thread.run_sync(run_asyncio, trim)
-    plan = await other.parts.channels.plan(channel, removed - 1, other.parts.channels.epoch)
+    plan = await other.parts.channels.plan(channel, removed - 1, other.parts.channels.epoch.name)
     assert plan.reason == "trimmed"
     reader = Reader()
     # As when it happens right after a position was found good.

@@ -190,7 +190,7 @@ async def test_without_its_script_it_is_given_it_again(
         redis.script_flush()
     others = [a_channel() for _ in range(3)]
     appends = [Append(name, entries(1, 2)) for name in [channel, *others]]
-    assert await side.streams.append(appends) == [None] * 4
+    assert await side.streams.append(appends) == [3, 2, 2, 2]
     with client(valkey.redis_url) as redis:
         redis.script_flush()
     await side.streams.reseed(Append(channel, entries(2, 4)))

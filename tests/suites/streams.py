@@ -73,8 +73,9 @@ def a_channel() -> str:
 
 
 async def append(streams: Streams, channel: str, first: int, last: int) -> int | None:
-    [gap_after] = await streams.append([Append(channel, entries(first, last))])
-    return gap_after
+    """The number after which there is a gap; None where there is none."""
+    [reached] = await streams.append([Append(channel, entries(first, last))])
+    return reached if reached < last else None
 
 
 async def window_of(streams: Streams, channel: str, upto: int) -> list[Entry] | None:
@@ -97,7 +98,7 @@ class AppendSuite:
         channel = a_channel()
         await append(here.streams, channel, 5, 9)
         other = tuple(Entry(seq, b"other") for seq in range(7, 12))
-        assert await here.streams.append([Append(channel, other)]) == [None]
+        assert await here.streams.append([Append(channel, other)]) == [11]
         expected = [*entries(5, 9), Entry(10, b"other"), Entry(11, b"other")]
         assert await here.streams.read(channel, 4, 100) == expected
 
@@ -122,7 +123,7 @@ class AppendSuite:
         one, two = a_channel(), a_channel()
         calls = [(one, 1, 2), (two, 5, 5), (one, 4, 4), (one, 3, 3), (two, 9, 9), (one, 4, 5)]
         answers = await here.streams.append([Append(c, entries(a, b)) for c, a, b in calls])
-        assert answers == [None, None, 2, None, 5, None]
+        assert answers == [2, 5, 2, 3, 5, 5]
         assert await here.streams.append([]) == []
 
     async def test_the_window_keeps_the_newest_1000(self, here: Side) -> None:
