@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import trio
 
@@ -20,22 +21,26 @@ from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.entity import EntityActor
 from pxbox.behaviors.housekeeping import purge_at_times
+from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
+from pxbox.behaviors.request_commit import alarm_kind
 from pxbox.bridge import Bridge, open_bridge
-from pxbox.domain.alarms import AlarmKind
+from pxbox.domain.inbox import Thresholds
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import open_servers
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log
 from pxbox.ports import LogUnavailable
+from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.installation import install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
 from pxbox.postgres.reader import Reader
+from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
@@ -119,9 +124,24 @@ async def serve(settings: Settings, on_listening: OnListening) -> None:
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
         core = await stack.enter_async_context(
-            _core(bridge, reader, database_url, redis_url, installation.epoch, log)
+            _core(
+                bridge,
+                reader,
+                database_url,
+                redis_url,
+                installation.epoch,
+                log,
+                _thresholds(settings),
+            )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), log)
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return Thresholds(
+        timedelta(seconds=settings.inbox_attention_seconds),
+        timedelta(seconds=settings.inbox_due_soon_seconds),
+    )
 
 
 async def _servers(stack: AsyncExitStack, settings: Settings) -> tuple[str, str]:
@@ -144,9 +164,18 @@ async def _servers(stack: AsyncExitStack, settings: Settings) -> tuple[str, str]
     return database_url, redis_url
 
 
+_THRESHOLDS = Thresholds()
+
+
 @asynccontextmanager
 async def _core(
-    bridge: Bridge, reader: Reader, database_url: str, redis_url: str, epoch: str, log: Log
+    bridge: Bridge,
+    reader: Reader,
+    database_url: str,
+    redis_url: str,
+    epoch: str,
+    log: Log,
+    thresholds: Thresholds = _THRESHOLDS,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -171,10 +200,14 @@ async def _core(
         await journal.open(bridge)
         streams.open(bridge, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
-        around = Surroundings(journal, directory, views, schemas, reply_to_keep)
+        shelf = Shelf(reader)
+        around = Surroundings(journal, directory, views, schemas, reply_to_keep, shelf)
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
         system.register("entity", lambda a: EntityActor(a.id, journal, views), refusals=refusals)
+        system.register(
+            "inbox", lambda a: InboxActor(a.id, journal, shelf, views), refusals=refusals
+        )
         system.register(
             "channel",
             lambda a: ChannelActor(a.id, events, watch),
@@ -182,7 +215,10 @@ async def _core(
             refusals,
             prompt=True,
         )
-        parts = Parts(system, journal, views, log_of_events, directory, schemas, channels, epoch)
+        parts = Parts(
+            system, journal, views, log_of_events, directory, schemas, channels, epoch,
+            Inbox(reader), shelf, thresholds,
+        )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
         nursery.start_soon(
@@ -198,9 +234,7 @@ async def _core(
 def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock:
     async def fire(alarm: DueAlarm) -> None:
         kind, _, id = alarm.subject.partition(":")
-        message = Fire(
-            alarm.id, alarm.generation, AlarmKind(alarm.id.rpartition(":")[2]), alarm.due
-        )
+        message = Fire(alarm.id, alarm.generation, alarm_kind(alarm.id), alarm.due)
         await system.ask(Address(kind, id), message, ASK_SECONDS)
 
     def failed(error: Exception) -> None:

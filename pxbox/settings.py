@@ -209,6 +209,18 @@ class Settings:
         "Largest request body, and largest WebSocket message.",
         "BYTES",
     )
+    inbox_attention_seconds: int = _option(
+        3_600,
+        _whole(0, 31_536_000),
+        "How near its deadline an inquiry is in the section of those that need attention.",
+        "SECONDS",
+    )
+    inbox_due_soon_seconds: int = _option(
+        86_400,
+        _whole(0, 31_536_000),
+        "How near its deadline an inquiry is in the section of those that are due soon.",
+        "SECONDS",
+    )
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{o.name}={_shown(o, getattr(self, o.name))}" for o in OPTIONS)

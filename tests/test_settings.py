@@ -65,6 +65,8 @@ GIVEN: list[tuple[str, str, object]] = [
     ("log_format", "json", "json"),
     ("grace_seconds", "30", 30),
     ("max_body_bytes", "2048", 2048),
+    ("inbox_attention_seconds", "60", 60),
+    ("inbox_due_soon_seconds", "120", 120),
 ]
 
 

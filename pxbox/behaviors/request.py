@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
 
 import msgspec
-from msgspec import Raw
-from msgspec.structs import replace as replaced
 
-from actors.journal import (
-    AlarmClear,
-    AlarmFired,
-    AlarmSet,
-    Commit,
-    Committed,
-    Conflict,
-    Event,
-    Journal,
-    Link,
-    Row,
-)  # fmt: skip
+from actors.journal import AlarmFired, Commit, Committed, Conflict, Journal
+from pxbox.behaviors import request_commit as commits
 from pxbox.behaviors.durable import (
     ATTEMPTS,
     IDEMPOTENCY,
@@ -33,10 +21,19 @@ from pxbox.behaviors.durable import (
     contended,
     submit,
 )  # fmt: skip
-from pxbox.domain import alarms, routing
+from pxbox.behaviors.request_commit import AnswerText
+from pxbox.behaviors.request_messages import Act as Act
+from pxbox.behaviors.request_messages import Content as Content
+from pxbox.behaviors.request_messages import Create as Create
+from pxbox.behaviors.request_messages import Done as Done
+from pxbox.behaviors.request_messages import Fire as Fire
+from pxbox.behaviors.request_messages import GivenAnswer as GivenAnswer
+from pxbox.domain import alarms, inbox
 from pxbox.domain import request as domain
 from pxbox.domain.alarms import AlarmKind
 from pxbox.model.errors import (
+    ClaimedByOther,
+    ClaimRequired,
     FieldError,
     InvalidAnswer,
     InvalidTime,
@@ -45,63 +42,12 @@ from pxbox.model.errors import (
     Overloaded,
     PxError,
     Unavailable,
+    WrongStatus,
 )  # fmt: skip
+from pxbox.model.mark import Mark
 from pxbox.model.request import Request
 
-_encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(Request).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What is created with a request and never changes."""
-
-    ui_hints: Raw
-    prefill: Raw
-    meta: Raw
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    request: Request
-    content: Content
-    once: Once | None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenAnswer:
-    """The answer as it is kept, the same as a value, and the client that brought it."""
-
-    payload: bytes
-    value: object
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A command to an existing request; `answer` comes with `domain.Answer`."""
-
-    command: domain.Command
-    once: Once | None
-    answer: GivenAnswer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fire:
-    """An alarm of this request is due (S10)."""
-
-    alarm_id: str
-    generation: int
-    kind: AlarmKind
-    due: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The request as it stands, or the reply that the same idempotency key got first."""
-
-    request: Request | None
-    replay: Raw | None = None
 
 
 class Answers(Protocol):
@@ -122,16 +68,33 @@ class Groups(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """What lies beside requests: default answers, responders' marks and drafts."""
+
+    async def default_answer(self, request_id: str) -> str:
+        """The answer, as JSON, of a request that has one."""
+        ...
+
+    async def marks(self, entity_id: str, request_ids: Sequence[str]) -> list[Mark]:
+        """What the responder has made of these inquiries, in their order."""
+        ...
+
+    async def keep_draft(self, request_id: str, entity_id: str, payload: str) -> datetime:
+        """Keep a responder's draft in place of the one before; when that was."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a request's actor works with. `reply(command, request)` is the reply to keep under an
+    """What a request's actor works with. `reply(command, done)` is the reply to keep under an
     idempotency key."""
 
     journal: Journal
     groups: Groups
     keys: KeyHolders
     answers: Answers
-    reply: Callable[[Create | Act, Request], bytes]
+    reply: Callable[[Create | Act, Done], bytes]
+    shelf: Shelf
 
 
 class RequestActor:
@@ -182,29 +145,8 @@ class RequestActor:
                 return await self._fire(message)
 
     async def _create(self, message: Create) -> Done:
-        now = self._around.journal.now()
-        request = replaced(message.request, version=1, created_at=now, updated_at=now)
-        content = message.content
-        row = _row(
-            request,
-            requestor=request.requestor,
-            deadline_at=request.deadline_at,
-            created_at=now,
-            schema_hash=request.schema_hash,
-            ui_hints=bytes(content.ui_hints).decode(),
-            prefill=bytes(content.prefill).decode(),
-            meta=bytes(content.meta).decode(),
-        )
-        event_id, data = routing.request_event(request, "request.created", request.requestor)
-        commit = Commit(
-            id=uuid4(),
-            rows=(row,),
-            links=tuple(Link("addressee", request.id, entity) for entity in request.to),
-            events=(Event(event_id, routing.channels_of(request), data),),
-            alarms=_alarms(None, request),
-            not_after=request.deadline_at,
-        )
-        return await self._commit(commit, request, message)
+        commit, request = commits.creation(message, self._around.journal.now())
+        return await self._commit(commit, Done(request), message)
 
     async def _act(self, message: Act, fresh: bool) -> Done:
         request = await self._settle_time()
@@ -215,12 +157,33 @@ class RequestActor:
         events = domain.decide(request, command, now)
         if not events:
             await self._confirm(request, fresh)
-            return await self._replayed(message.once) or Done(request)
+            return await self._replayed(message.once) or await self._settled(request, command)
         (event,) = events
+        if isinstance(event, domain.Snoozed | domain.Woken):
+            return await self._snooze(request, event, message, now)
+        text = None
         if message.answer is not None:
             await self._check_answer(request, message.answer)
-        commit, after = self._transition(request, event, now, message.answer)
-        return await self._commit(commit, after, message)
+            text = AnswerText(message.answer.payload.decode(), message.answer.client)
+        commit, after = commits.transition(request, event, now, text)
+        return await self._commit(commit, Done(after), message)
+
+    async def _snooze(
+        self, request: Request, event: domain.Snoozed | domain.Woken, message: Act, now: datetime
+    ) -> Done:
+        until = event.until if isinstance(event, domain.Snoozed) else None
+        mark = inbox.snoozed(await self._mark(event.by), until)
+        commit, after = commits.snoozing(request, event, mark, now)
+        return await self._commit(commit, Done(after, mark=mark), message)
+
+    async def _mark(self, entity: str) -> Mark:
+        (mark,) = await self._around.shelf.marks(entity, [self._id])
+        return mark
+
+    async def _settled(self, request: Request, command: domain.Command) -> Done:
+        if isinstance(command, domain.Snooze | domain.Wake):
+            return Done(request, mark=await self._mark(command.by.entity))
+        return Done(request)
 
     async def _check_answer(self, request: Request, answer: GivenAnswer) -> None:
         errors = await self._around.answers.check(request.schema_hash, answer.payload, answer.value)
@@ -235,8 +198,19 @@ class RequestActor:
             await self._confirm(self._request, fresh)
         replayed = await self._replayed(message.once)
         if replayed is None:
+            await self._keep_text(message, refusal)
             raise refusal
         return replayed
+
+    async def _keep_text(self, message: Act, refusal: PxError) -> None:
+        """The answer that lost a race, or came without a claim, is a draft of who gave it."""
+        if message.answer is None or not isinstance(
+            refusal, WrongStatus | ClaimedByOther | ClaimRequired
+        ):
+            return
+        assert isinstance(message.command, domain.Answer)
+        text = message.answer.payload.decode()
+        await self._around.shelf.keep_draft(self._id, message.command.by.entity, text)
 
     async def _replayed(self, once: Once | None) -> Done | None:
         """The outcome that the key has already, if there is a key and it has one."""
@@ -257,8 +231,11 @@ class RequestActor:
     async def _commit_overdue(
         self, request: Request, event: domain.Event, now: datetime, fired: Fire | None = None
     ) -> Done:
-        commit, after = self._transition(request, event, now, None, fired)
-        return await self._commit(commit, after, fired)
+        text = None
+        if isinstance(event, domain.Answered):
+            text = AnswerText(await self._around.shelf.default_answer(self._id), None)
+        commit, after = commits.transition(request, event, now, text, fired)
+        return await self._commit(commit, Done(after), fired)
 
     async def _fire(self, message: Fire) -> Done:
         request = self._request
@@ -267,73 +244,38 @@ class RequestActor:
         now = max(self._around.journal.now(), message.due)
         if alarms.wanted(request).get(message.kind) != message.due:
             gone = AlarmFired(message.alarm_id, message.generation)
-            return await self._commit(Commit(id=uuid4(), alarms=(gone,)), request, message)
+            return await self._commit(Commit(id=uuid4(), alarms=(gone,)), Done(request), message)
+        reminded = alarms.reminded(message.kind)
+        if reminded is not None:
+            return await self._remind(request, reminded, message, now)
         if message.kind in (AlarmKind.ATTENTION, AlarmKind.NEAR_DEADLINE):
-            return await self._signal(request, message, now)
+            commit, after = commits.signal(request, message, now)
+            return await self._commit(commit, Done(after), message)
         events = domain.overdue(request, now, holder_left=False)
         return await self._commit_overdue(request, events[0], now, message)
 
-    async def _signal(self, request: Request, message: Fire, now: datetime) -> Done:
-        """Tell that a time has come, and change nothing else."""
-        attention = message.kind is AlarmKind.ATTENTION
-        type = "request.attention" if attention else "request.deadline_near"
-        after = replaced(request, version=request.version + 1, updated_at=now)
-        event_id, data = routing.request_event(after, type, None, now - message.due)
-        commit = Commit(
-            id=uuid4(),
-            rows=(_row(after),),
-            events=(Event(event_id, _channels(after, request), data),),
-            alarms=(AlarmFired(message.alarm_id, message.generation),),
-        )
-        return await self._commit(commit, after, message)
-
-    def _transition(
-        self,
-        request: Request,
-        event: domain.Event,
-        now: datetime,
-        answer: GivenAnswer | None,
-        fired: Fire | None = None,
-    ) -> tuple[Commit, Request]:
-        after = replaced(domain.evolve(request, event, now), version=request.version + 1)
-        rows = [_row(after)]
-        if isinstance(event, domain.Answered):
-            assert answer is not None
-            rows.append(_response_row(after, event, answer))
-        type, actor = routing.event_type(event)
-        not_before, not_after = _guarding_times(request, event)
-        # A claim's alarm may find the deadline passed too, after an outage.
-        late_by = None if fired is None else now - (not_before or fired.due)
-        event_id, data = routing.request_event(after, type, actor, late_by)
-        changes = _alarms(request, after)
-        if fired is not None:
-            changes = (
-                *(change for change in changes if change.id != fired.alarm_id),
-                AlarmFired(fired.alarm_id, fired.generation),
-            )
-        return Commit(
-            id=uuid4(),
-            rows=tuple(rows),
-            events=(Event(event_id, _channels(after, request), data),),
-            alarms=changes,
-            not_before=not_before,
-            not_after=not_after,
-        ), after
+    async def _remind(self, request: Request, entity: str, message: Fire, now: datetime) -> Done:
+        """Tell who snoozed it that the time has come, if it still concerns them."""
+        commit, after = commits.transition(request, domain.Reminded(entity), now, None, message)
+        groups = await self._around.groups.groups_of(entity)
+        if not domain.eligible(request, domain.Responder(entity, groups | {entity})):
+            commit = replace(commit, events=())
+        return await self._commit(commit, Done(after), message)
 
     async def _commit(
-        self, commit: Commit, after: Request, message: Create | Act | Fire | None
+        self, commit: Commit, done: Done, message: Create | Act | Fire | None
     ) -> Done:
         """Make it durable, then remember. Raises Stale where it must be decided again."""
         once = message.once if isinstance(message, Create | Act) else None
         if once is not None and isinstance(message, Create | Act):
-            reservation = once.reservation(self._around.reply(message, after))
-            commit = replace(commit, keys=(reservation,))
+            reservation = once.reservation(self._around.reply(message, done))
+            commit = replace(commit, keys=(*commit.keys, reservation))
         # Until the commit is known to be durable, memory says nothing (S1).
         self._request = None
         result = await submit(self._around.journal, commit)
         if isinstance(result, Committed):
-            self._request = after
-            return Done(after)
+            self._request = done.request
+            return done
         return self._lost(result, message, once)
 
     def _lost(
@@ -341,6 +283,8 @@ class RequestActor:
     ) -> Done:
         if conflict.guard == "key" and once is not None and "bodyHash" in conflict.holds:
             return Done(None, once.replay(conflict.holds))
+        if conflict.guard == "key" and isinstance(message, Create):
+            return Done(None, existing=str(conflict.holds["requestId"]))
         if conflict.guard == "fence":
             # Another process fired this alarm.
             return Done(None)
@@ -362,60 +306,5 @@ class RequestActor:
 
     async def _count_candidates(self, request: Request, command: domain.Decline) -> domain.Decline:
         everyone = await self._around.groups.candidates(request.to)
-        others = everyone - {command.by.entity, *request.declined}
+        others = everyone - {command.by.entity, request.not_self, *request.declined}
         return replace(command, last=not others)
-
-
-def _row(request: Request, **created: object) -> Row:
-    values = {"status": request.status.value, "state": _encode(request).decode(), **created}
-    return Row("request", request.id, request.version, values)
-
-
-def _response_row(request: Request, event: domain.Answered, answer: GivenAnswer) -> Row:
-    values = {
-        "request_id": request.id,
-        "payload": answer.payload.decode(),
-        "answered_by": event.by,
-        "client": answer.client,
-        "answered_at": request.closed_at,
-    }
-    return Row("response", event.response_id, 1, values)
-
-
-def _channels(after: Request, before: Request) -> tuple[str, ...]:
-    """Who claims, or held the claim until now, hears of it too."""
-    holders = [request.claim.by for request in (after, before) if request.claim is not None]
-    return routing.channels_of(after, *holders)
-
-
-def _alarms(
-    before: Request | None, after: Request
-) -> tuple[AlarmSet | AlarmClear | AlarmFired, ...]:
-    return tuple(
-        AlarmClear(alarm_id(after.id, kind))
-        if due is None
-        else AlarmSet(alarm_id(after.id, kind), due, f"request:{after.id}")
-        for kind, due in alarms.changes(before, after).items()
-    )
-
-
-def alarm_id(request_id: str, kind: AlarmKind) -> str:
-    return f"request:{request_id}:{kind}"
-
-
-def _guarding_times(
-    request: Request, event: domain.Event
-) -> tuple[datetime | None, datetime | None]:
-    """Between which instants `event` may be committed, by the database's clock (S8).
-
-    What time does is not so before its time; what somebody does must come before that.
-    """
-    match event:
-        case domain.Expired():
-            return request.deadline_at, None
-        case domain.Released(_, domain.ReleaseCause.LAPSED):
-            return request.claim.expires_at if request.claim else None, None
-        case domain.Released(_, domain.ReleaseCause.LEFT):
-            return None, None
-        case _:
-            return None, domain.valid_until(request)

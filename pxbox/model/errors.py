@@ -129,6 +129,12 @@ class ClaimRequired(PxError):
     code = "claim_required"
 
 
+class SelfAnswer(PxError):
+    """Whoever asked may not answer this request themselves."""
+
+    code = "self_answer"
+
+
 class AddressTaken(PxError):
     """Another entity has this handle or alias."""
 

@@ -1,7 +1,9 @@
-"""A batch of commits as the arrays that `px_commit` takes, and its answer as outcomes.
+"""A batch of commits as the arguments of `px_commit`, and its answer as outcomes.
 
-What a commit may write is fixed here: rows of `request`, `entity` and `response`, keys, links of
-`addressee` and `member`, alarms, events.
+What a commit may write is fixed here: rows of `request`, `entity`, `mark` and `response`, keys,
+links of `addressee` (rows of `inquiry`) and `member`, alarms, events. To write to one more table:
+a type and a parameter in `migrations/0002_commit.sql`, its name in `RELATIONS`, and whatever makes
+its tuples, in the order of the type's attributes, in `_ROWS` or in `Batch._add`.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Literal, cast
+from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -24,30 +27,15 @@ from actors.journal import (
     Row,
 )  # fmt: skip
 
-_COMMITS = ("commit_ids", "not_before", "not_after")
-_REQUEST = (
-    "rq_ord", "rq_id", "rq_version", "rq_status", "rq_requestor", "rq_deadline", "rq_created",
-    "rq_state", "rq_schema", "rq_hints", "rq_prefill", "rq_meta",
+RELATIONS = (
+    "request", "entity", "response", "key", "link", "alarm", "fired", "event", "mark",
 )  # fmt: skip
-_ENTITY = ("en_ord", "en_id", "en_version", "en_state")
-_RESPONSE = ("rs_ord", "rs_id", "rs_request", "rs_payload", "rs_by", "rs_client", "rs_at")
-_KEY = ("ky_ord", "ky_space", "ky_key", "ky_holds")
-_LINK = ("ln_ord", "ln_table", "ln_left", "ln_right", "ln_present")
-_ALARM = ("al_ord", "al_id", "al_due", "al_subject")
-_FIRED = ("fi_ord", "fi_id", "fi_generation")
-_EVENT = ("ev_ord", "ev_channel", "ev_id", "ev_data")
-_COUNT = sum(
-    map(len, (_COMMITS, _REQUEST, _ENTITY, _RESPONSE, _KEY, _LINK, _ALARM, _FIRED, _EVENT))
-)
+"""The parameters of `px_commit` that are arrays of rows, each of the type `px_<name>`, in order."""
 
-CALL = f"select * from px_commit({', '.join(f'${n}' for n in range(1, _COUNT + 2))})"  # noqa: S608
+# Before them come the ids of the commits and their two times, after them the batches relayed.
+_PARAMETERS = 3 + len(RELATIONS) + 1
 
-# The columns of a table after (ord, id, version), by the names that a Row's values have.
-_REQUEST_VALUES = (
-    "status", "requestor", "deadline_at", "created_at", "state", "schema_hash", "ui_hints",
-    "prefill", "meta",
-)  # fmt: skip
-_RESPONSE_VALUES = ("request_id", "payload", "answered_by", "client", "answered_at")
+CALL = f"select * from px_commit({', '.join(f'${n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
 
 _encode = msgspec.json.encode
 
@@ -57,48 +45,39 @@ class Batch:
 
     def __init__(self, commits: Sequence[Commit]) -> None:
         self.commits = commits
-        self._relations: dict[str, list[list[Any]]] = {
-            relation[0]: [[] for _ in relation]
-            for relation in (
-                _COMMITS, _REQUEST, _ENTITY, _RESPONSE, _KEY, _LINK, _ALARM, _FIRED, _EVENT,
-            )
-        }  # fmt: skip
+        self._ids: list[UUID] = [commit.id for commit in commits]
+        self._not_before = [commit.not_before for commit in commits]
+        self._not_after = [commit.not_after for commit in commits]
+        # Tuples, not columns: asyncpg looks closely at each element of an array.
+        self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in RELATIONS}
         for ordinal, commit in enumerate(commits, start=1):
             self._add(ordinal, commit)
 
     def arguments(self, relayed: Sequence[int]) -> list[object]:
         """The arguments of `CALL`; `relayed` are batches whose events have all been appended."""
-        columns: list[object] = [
-            column for relation in self._relations.values() for column in relation
-        ]
-        return [*columns, list(relayed)]
-
-    def _put(self, relation: str, *values: object) -> None:
-        for column, value in zip(self._relations[relation], values, strict=True):
-            column.append(value)
+        times = (self._not_before, self._not_after)
+        return [self._ids, *times, *self._rows.values(), list(relayed)]
 
     def _add(self, ordinal: int, commit: Commit) -> None:
-        self._put("commit_ids", commit.id, commit.not_before, commit.not_after)
+        rows = self._rows
         for row in commit.rows:
-            _ROW_WRITERS[row.table](self._put, ordinal, row)
+            rows[row.table].append(_ROWS[row.table](ordinal, row))
         for key in commit.keys:
-            holds = _encode(key.values).decode()
-            self._put("ky_ord", ordinal, key.space, key.key, holds)
+            rows["key"].append((ordinal, key.space, key.key, _encode(key.values).decode()))
         for link in commit.links:
             present = isinstance(link, Link)
-            self._put("ln_ord", ordinal, link.table, link.left, link.right, present)
+            rows["link"].append((ordinal, link.table, link.left, link.right, present))
         for alarm in commit.alarms:
             match alarm:
                 case AlarmSet(id, due, subject):
-                    self._put("al_ord", ordinal, id, due, subject)
+                    rows["alarm"].append((ordinal, id, due, subject))
                 case AlarmClear(id):
-                    self._put("al_ord", ordinal, id, None, None)
+                    rows["alarm"].append((ordinal, id, None, None))
                 case AlarmFired(id, generation):
-                    self._put("fi_ord", ordinal, id, generation)
+                    rows["fired"].append((ordinal, id, generation))
         for event in commit.events:
             data = event.data.decode()
-            for channel in event.channels:
-                self._put("ev_ord", ordinal, channel, event.id, data)
+            rows["event"] += [(ordinal, channel, event.id, data) for channel in event.channels]
 
     def outcomes(
         self, answer: asyncpg.Record
@@ -119,8 +98,7 @@ class Batch:
         seqs: list[dict[str, list[int]]] = [{} for _ in self.commits]
         logged: dict[str, list[tuple[int, bytes]]] = {}
         numbers = iter(answer["seqs"] or ())
-        ordinals, channels, _, datas = self._relations["ev_ord"]
-        for ordinal, channel, data in zip(ordinals, channels, datas, strict=True):
+        for ordinal, channel, _, data in self._rows["event"]:
             if ordinal in lost:
                 continue
             seq = next(numbers)
@@ -148,24 +126,39 @@ def _guard(name: str) -> Literal["version", "key", "time", "fence"]:
     return cast(Literal["version", "key", "time", "fence"], name)
 
 
-_Put = Callable[..., None]
+def _request(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values.get
+    return (
+        ordinal, row.id, row.version, value("status"), value("requestor"), value("deadline_at"),
+        value("created_at"), value("state"), value("schema_hash"), value("ui_hints"),
+        value("prefill"), value("meta"), value("declined"), value("search"), value("why"),
+        value("context"), value("default_answer"),
+    )  # fmt: skip
 
 
-def _put_request(put: _Put, ordinal: int, row: Row) -> None:
-    values = [row.values.get(name) for name in _REQUEST_VALUES]
-    put("rq_ord", ordinal, row.id, row.version, *values)
+def _entity(ordinal: int, row: Row) -> tuple[object, ...]:
+    return ordinal, row.id, row.version, row.values["state"]
 
 
-def _put_entity(put: _Put, ordinal: int, row: Row) -> None:
-    put("en_ord", ordinal, row.id, row.version, row.values["state"])
+def _mark(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values
+    return (
+        ordinal, row.id, row.version, value["request_id"], value["entity_id"], value["read"],
+        value["snoozed_until"], value["deleted"],
+    )  # fmt: skip
 
 
-def _put_response(put: _Put, ordinal: int, row: Row) -> None:
-    put("rs_ord", ordinal, row.id, *[row.values[name] for name in _RESPONSE_VALUES])
+def _response(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values
+    return (
+        ordinal, row.id, value["request_id"], value["payload"], value["answered_by"],
+        value["client"], value["answered_at"],
+    )  # fmt: skip
 
 
-_ROW_WRITERS: dict[str, Callable[[_Put, int, Row], None]] = {
-    "request": _put_request,
-    "entity": _put_entity,
-    "response": _put_response,
+_ROWS: dict[str, Callable[[int, Row], tuple[object, ...]]] = {
+    "request": _request,
+    "entity": _entity,
+    "mark": _mark,
+    "response": _response,
 }

@@ -21,9 +21,12 @@ from actors import Draining as SystemDraining
 from actors.journal import Journal
 from pxbox.behaviors.durable import IDEMPOTENCY, Once
 from pxbox.domain.access import Caller
+from pxbox.domain.inbox import Thresholds
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
 from pxbox.model.wire import Input, Reply
+from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
@@ -46,6 +49,9 @@ class Parts:
     schemas: Schemas
     channels: Channels
     epoch: str
+    inbox: Inbox
+    shelf: Shelf
+    thresholds: Thresholds
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,10 +69,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an operation gives back; `replayed`: an earlier command with the same key got it."""
+    """What an operation gives back; `replayed`: an earlier command with the same key got it.
+    `existing`: what was to be created is there already."""
 
     reply: Reply | Raw
     replayed: bool = False
+    existing: bool = False
 
 
 def once(call: Call, operation: str, target: str) -> Once | None:

@@ -10,10 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pxbox.domain.access import require_scope
+from pxbox.domain.inbox import Touch
 from pxbox.model import wire
 from pxbox.model.errors import NotSupported, UnknownOperation
 from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
-from pxbox.service import entities, inquiries, requests, validate
+from pxbox.service import asking, drafts, entities, inquiries, marks, requests, validate
 from pxbox.service.core import Call, Outcome, Parts
 
 Run = Callable[[Parts, Call], Awaitable[Outcome]]
@@ -30,14 +31,19 @@ class Operation:
 
 
 _TABLE = (
-    Operation("createRequest", wire.CreateRequest, (REQUEST,), requests.create),
-    Operation("bulkCreateRequests", wire.BulkCreateRequests, (REQUEST,), requests.create_many),
+    Operation("createRequest", wire.CreateRequest, (REQUEST,), asking.create),
+    Operation("bulkCreateRequests", wire.BulkCreateRequests, (REQUEST,), asking.create_many),
     Operation("getRequest", wire.GetRequest, (REQUEST, RESPOND, ADMIN), requests.read),
     Operation("claimRequest", wire.ClaimRequest, (RESPOND,), requests.claim),
     Operation("releaseRequest", wire.ReleaseRequest, (RESPOND, OVERRIDE), requests.release),
     Operation("postResponse", wire.PostResponse, (RESPOND,), requests.answer),
     Operation("declineRequest", wire.DeclineRequest, (RESPOND,), requests.decline),
     Operation("cancelRequest", wire.CancelRequest, (REQUEST,), requests.cancel),
+    Operation("reassignRequest", wire.ReassignRequest, (RESPOND, OVERRIDE), requests.reassign),
+    Operation("delegateRequest", wire.DelegateRequest, (RESPOND, OVERRIDE), requests.delegate),
+    Operation("putDraft", wire.PutDraft, (RESPOND,), drafts.put),
+    Operation("getDraft", wire.GetDraft, (RESPOND,), drafts.read),
+    Operation("deleteDraft", wire.DeleteDraft, (RESPOND,), drafts.delete),
     Operation("getResponse", wire.GetResponse, (REQUEST, RESPOND, ADMIN), requests.read_answer),
     Operation(
         "listRequestEvents",
@@ -47,6 +53,25 @@ _TABLE = (
     ),
     Operation("listQueue", wire.ListQueue, (RESPOND, ADMIN), inquiries.queue),
     Operation("listInquiries", wire.ListInquiries, (RESPOND, ADMIN), inquiries.inquiries),
+    Operation("markRead", wire.MarkRead, (RESPOND,), marks.touching("markRead", Touch.MARK_READ)),
+    Operation(
+        "markUnread", wire.MarkUnread, (RESPOND,), marks.touching("markUnread", Touch.MARK_UNREAD)
+    ),
+    Operation("snooze", wire.Snooze, (RESPOND,), marks.snooze),
+    Operation("wake", wire.Wake, (RESPOND,), marks.wake),
+    Operation(
+        "deleteInquiry",
+        wire.DeleteInquiry,
+        (RESPOND,),
+        marks.touching("deleteInquiry", Touch.DELETE),
+    ),
+    Operation(
+        "restoreInquiry",
+        wire.RestoreInquiry,
+        (RESPOND,),
+        marks.touching("restoreInquiry", Touch.RESTORE),
+    ),
+    Operation("updateInquiries", wire.UpdateInquiries, (RESPOND,), marks.update_many),
     Operation("validate", wire.Validate, (), validate.validate),
     Operation("createEntity", wire.CreateEntity, (ADMIN,), entities.create),
     Operation("getEntity", wire.GetEntity, (), entities.read),
@@ -58,8 +83,8 @@ OPERATIONS: dict[str, Operation] = {operation.name: operation for operation in _
 
 # Named in the contract, not built yet.
 PLANNED = frozenset({
-    "markRead", "markUnread", "snooze", "wake", "restoreInquiry", "deleteInquiry", "createFlow",
-    "getFlow", "listFlows", "resumeFlow", "cancelFlow", "checkpointFlow", "signalFlow",
+    "createFlow", "getFlow", "listFlows", "resumeFlow", "cancelFlow", "checkpointFlow",
+    "signalFlow",
     "openSession", "renewSession", "closeSession", "leaseFlows", "handBack", "signFile",
 })  # fmt: skip
 
