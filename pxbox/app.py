@@ -28,10 +28,12 @@ from pxbox.behaviors.epoch import EpochWatch
 from pxbox.behaviors.flow import FlowActor, FlowSurroundings
 from pxbox.behaviors.flow_messages import FireWait
 from pxbox.behaviors.housekeeping import MOST_EVENTS_AT_ONCE, purge_at_times
+from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
+from pxbox.behaviors.request_commit import alarm_kind
 from pxbox.bridge import Bridge, open_bridge
-from pxbox.domain.alarms import AlarmKind
+from pxbox.domain.inbox import Thresholds
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import logged, open_missing
 from pxbox.listening import Share
@@ -41,12 +43,14 @@ from pxbox.observe import Log, Metrics, configure_log, said
 from pxbox.ports import Era, LogUnavailable
 from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
+from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.installation import Installation, Installations, install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
 from pxbox.postgres.reader import Reader
+from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
@@ -156,9 +160,16 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
         core = await stack.enter_async_context(
-            _core(bridge, reader, database_url, redis_url, installation, log)
+            _core(bridge, reader, database_url, redis_url, installation, log, _thresholds(settings))
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
+
+
+def _thresholds(settings: Settings) -> Thresholds:
+    return Thresholds(
+        timedelta(seconds=settings.inbox_attention_seconds),
+        timedelta(seconds=settings.inbox_due_soon_seconds),
+    )
 
 
 @asynccontextmanager
@@ -169,6 +180,7 @@ async def _core(
     redis_url: str,
     installation: Installation,
     log: Log,
+    thresholds: Thresholds,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -217,10 +229,14 @@ async def _core(
         streams.open(bridge, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
-        around = Surroundings(journal, directory, views, schemas, reply_to_keep)
+        shelf = Shelf(reader)
+        around = Surroundings(journal, directory, views, schemas, reply_to_keep, shelf)
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
         system.register("entity", lambda a: EntityActor(a.id, journal, views), refusals=refusals)
+        system.register(
+            "inbox", lambda a: InboxActor(a.id, journal, shelf, views), refusals=refusals
+        )
         system.register(
             "channel",
             lambda a: ChannelActor(a.id, events, watch),
@@ -233,7 +249,7 @@ async def _core(
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
-            flow_views, acknowledgements, Room(),
+            flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -269,7 +285,7 @@ def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock[DueAlarm]
         last = alarm.id.rpartition(":")[2]
         message: object = FireWait(alarm.id, alarm.generation, last)
         if kind == "request":
-            message = Fire(alarm.id, alarm.generation, AlarmKind(last), alarm.due)
+            message = Fire(alarm.id, alarm.generation, alarm_kind(alarm.id), alarm.due)
         await system.ask(Address(kind, id), message, ASK_SECONDS)
 
     def failed(error: Exception) -> None:

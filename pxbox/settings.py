@@ -314,6 +314,18 @@ class Settings:
         "How many WebSockets of one client (`sub`) this broker serves.",
         "N",
     )
+    inbox_attention_seconds: int = _option(
+        3_600,
+        _whole(0, 31_536_000),
+        "How near its deadline an inquiry is in the section of those that need attention.",
+        "SECONDS",
+    )
+    inbox_due_soon_seconds: int = _option(
+        86_400,
+        _whole(0, 31_536_000),
+        "How near its deadline an inquiry is in the section of those that are due soon.",
+        "SECONDS",
+    )
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{o.name}={_shown(o, getattr(self, o.name))}" for o in OPTIONS)

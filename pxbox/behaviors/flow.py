@@ -19,7 +19,9 @@ from pxbox.behaviors.durable import (
     KeyHolders,
     Once,
     Stale,
+    confirm,
     contended,
+    load,
     submit,
 )  # fmt: skip
 from pxbox.behaviors.flow_commits import (
@@ -102,7 +104,7 @@ class FlowActor:
         raise contended()
 
     async def _load(self) -> Flow:
-        row = await self._around.journal.load("flow", self._id)
+        row = await load(self._around.journal, "flow", self._id)
         if row is None:
             raise NotFound("no such flow")
         state = row["state"]
@@ -334,8 +336,7 @@ class FlowActor:
         return woken(after.ref, f"{after.id}.{after.version}", after.updated_at)
 
     async def _confirm(self, flow: Flow) -> None:
-        if not await self._around.journal.confirm("flow", self._id, flow.version):
-            raise Stale
+        await confirm(self._around.journal, "flow", self._id, flow.version)
 
     def _held(self) -> Flow:
         assert self._flow is not None, "receive() loads it first"

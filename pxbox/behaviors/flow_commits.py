@@ -12,6 +12,7 @@ from msgspec.structs import replace as replaced
 
 from actors.journal import AlarmClear, AlarmSet, Commit, Event, Message, Row, Settlement
 from pxbox.behaviors.flow_messages import NewStep, NewWait, Save
+from pxbox.behaviors.request_commit import joined
 from pxbox.behaviors.settling import settled, woken
 from pxbox.domain import flow as domain
 from pxbox.domain.flow import OpenWait
@@ -135,7 +136,7 @@ def _opened(commit: Commit, flow: Flow, wait: NewWait) -> Commit:
         alarm = AlarmSet(wait_alarm(flow.id, wait.id), wait.due, f"flow:{flow.id}")
         commit = replace(commit, alarms=(*commit.alarms, alarm))
     if wait.request is not None:
-        commit = wait.request.joined_to(commit)
+        commit = joined(commit, wait.request)
     if wait.child is not None:
         child, input = wait.child
         child = replaced(child, version=1)

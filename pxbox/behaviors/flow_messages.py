@@ -10,7 +10,7 @@ from msgspec import Raw
 
 from pxbox.behaviors.courier import CancelMessage
 from pxbox.behaviors.durable import Once
-from pxbox.behaviors.new_request import NewRequest
+from pxbox.behaviors.request_messages import NewRequest
 from pxbox.domain import flow as domain
 from pxbox.domain.flow import OpenWait
 from pxbox.model.flow import Flow, WaitKind

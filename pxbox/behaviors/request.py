@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Protocol
 from uuid import uuid4
 
 import msgspec
-from msgspec import Raw
-from msgspec.structs import replace as replaced
 
-from actors.journal import (
-    AlarmFired,
-    Commit,
-    Committed,
-    Conflict,
-    Event,
-    Journal,
-    Row,
-    Settlement,
-)  # fmt: skip
+from actors.journal import AlarmFired, Commit, Committed, Conflict, Journal
+from pxbox.behaviors import request_commit as commits
 from pxbox.behaviors.courier import CancelMessage
 from pxbox.behaviors.durable import (
     ATTEMPTS,
@@ -34,12 +24,19 @@ from pxbox.behaviors.durable import (
     load,
     submit,
 )  # fmt: skip
-from pxbox.behaviors.new_request import Content, NewRequest, alarm_changes, request_row
-from pxbox.behaviors.settling import settled
-from pxbox.domain import alarms, routing
+from pxbox.behaviors.request_commit import AnswerText
+from pxbox.behaviors.request_messages import Act as Act
+from pxbox.behaviors.request_messages import Content as Content
+from pxbox.behaviors.request_messages import Create as Create
+from pxbox.behaviors.request_messages import Done as Done
+from pxbox.behaviors.request_messages import Fire as Fire
+from pxbox.behaviors.request_messages import GivenAnswer as GivenAnswer
+from pxbox.domain import alarms, inbox
 from pxbox.domain import request as domain
 from pxbox.domain.alarms import AlarmKind
 from pxbox.model.errors import (
+    ClaimedByOther,
+    ClaimRequired,
     FieldError,
     InvalidAnswer,
     InvalidTime,
@@ -48,55 +45,12 @@ from pxbox.model.errors import (
     Overloaded,
     PxError,
     Unavailable,
+    WrongStatus,
 )  # fmt: skip
-from pxbox.model.flow import WaitOutcome
-from pxbox.model.request import OPEN, Request, Status
+from pxbox.model.mark import Mark
+from pxbox.model.request import OPEN, Request
 
-_encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(Request).decode
-
-
-@dataclass(frozen=True, slots=True)
-class Create:
-    request: Request
-    content: Content
-    once: Once | None
-
-
-@dataclass(frozen=True, slots=True)
-class GivenAnswer:
-    """The answer as it is kept, the same as a value, and the client that brought it."""
-
-    payload: bytes
-    value: object
-    client: str
-
-
-@dataclass(frozen=True, slots=True)
-class Act:
-    """A command to an existing request; `answer` comes with `domain.Answer`."""
-
-    command: domain.Command
-    once: Once | None
-    answer: GivenAnswer | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Fire:
-    """An alarm of this request is due (S10)."""
-
-    alarm_id: str
-    generation: int
-    kind: AlarmKind
-    due: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Done:
-    """The request as it stands, or the reply that the same idempotency key got first."""
-
-    request: Request | None
-    replay: Raw | None = None
 
 
 class Answers(Protocol):
@@ -117,16 +71,33 @@ class Groups(Protocol):
         ...
 
 
+class Shelf(Protocol):
+    """What lies beside requests: default answers, responders' marks and drafts."""
+
+    async def default_answer(self, request_id: str) -> str:
+        """The answer, as JSON, of a request that has one."""
+        ...
+
+    async def marks(self, entity_id: str, request_ids: Sequence[str]) -> list[Mark]:
+        """What the responder has made of these inquiries, in their order."""
+        ...
+
+    async def keep_draft(self, request_id: str, entity_id: str, payload: str) -> datetime:
+        """Keep a responder's draft in place of the one before; when that was."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a request's actor works with. `reply(command, request)` is the reply to keep under an
+    """What a request's actor works with. `reply(command, done)` is the reply to keep under an
     idempotency key."""
 
     journal: Journal
     groups: Groups
     keys: KeyHolders
     answers: Answers
-    reply: Callable[[Create | Act, Request], bytes]
+    reply: Callable[[Create | Act, Done], bytes]
+    shelf: Shelf
 
 
 class RequestActor:
@@ -179,10 +150,8 @@ class RequestActor:
                 return await self._cancel_by_message(message)
 
     async def _create(self, message: Create) -> Done:
-        now = self._around.journal.now()
-        request = replaced(message.request, version=1, created_at=now, updated_at=now)
-        commit = NewRequest(request, message.content).joined_to(Commit(id=uuid4()))
-        return await self._commit(commit, request, message)
+        commit, request = commits.creation(message, self._around.journal.now())
+        return await self._commit(commit, Done(request), message)
 
     async def _act(self, message: Act, fresh: bool) -> Done:
         request = await self._settle_time()
@@ -193,12 +162,33 @@ class RequestActor:
         events = domain.decide(request, command, now)
         if not events:
             await self._confirm(request, fresh)
-            return await self._replayed(message.once) or Done(request)
+            return await self._replayed(message.once) or await self._settled(request, command)
         (event,) = events
+        if isinstance(event, domain.Snoozed | domain.Woken):
+            return await self._snooze(request, event, message, now)
+        text = None
         if message.answer is not None:
             await self._check_answer(request, message.answer)
-        commit, after = self._transition(request, event, now, message.answer)
-        return await self._commit(commit, after, message)
+            text = AnswerText(message.answer.payload.decode(), message.answer.client)
+        commit, after = commits.transition(request, event, now, text)
+        return await self._commit(commit, Done(after), message)
+
+    async def _snooze(
+        self, request: Request, event: domain.Snoozed | domain.Woken, message: Act, now: datetime
+    ) -> Done:
+        until = event.until if isinstance(event, domain.Snoozed) else None
+        mark = inbox.snoozed(await self._mark(event.by), until)
+        commit, after = commits.snoozing(request, event, mark, now)
+        return await self._commit(commit, Done(after, mark=mark), message)
+
+    async def _mark(self, entity: str) -> Mark:
+        (mark,) = await self._around.shelf.marks(entity, [self._id])
+        return mark
+
+    async def _settled(self, request: Request, command: domain.Command) -> Done:
+        if isinstance(command, domain.Snooze | domain.Wake):
+            return Done(request, mark=await self._mark(command.by.entity))
+        return Done(request)
 
     async def _check_answer(self, request: Request, answer: GivenAnswer) -> None:
         errors = await self._around.answers.check(request.schema_hash, answer.payload, answer.value)
@@ -213,8 +203,19 @@ class RequestActor:
             await self._confirm(self._request, fresh)
         replayed = await self._replayed(message.once)
         if replayed is None:
+            await self._keep_text(message, refusal)
             raise refusal
         return replayed
+
+    async def _keep_text(self, message: Act, refusal: PxError) -> None:
+        """The answer that lost a race, or came without a claim, is a draft of who gave it."""
+        if message.answer is None or not isinstance(
+            refusal, WrongStatus | ClaimedByOther | ClaimRequired
+        ):
+            return
+        assert isinstance(message.command, domain.Answer)
+        text = message.answer.payload.decode()
+        await self._around.shelf.keep_draft(self._id, message.command.by.entity, text)
 
     async def _replayed(self, once: Once | None) -> Done | None:
         """The outcome that the key has already, if there is a key and it has one."""
@@ -235,8 +236,11 @@ class RequestActor:
     async def _commit_overdue(
         self, request: Request, event: domain.Event, now: datetime, fired: Fire | None = None
     ) -> Done:
-        commit, after = self._transition(request, event, now, None, fired)
-        return await self._commit(commit, after, fired)
+        text = None
+        if isinstance(event, domain.Answered):
+            text = AnswerText(await self._around.shelf.default_answer(self._id), None)
+        commit, after = commits.transition(request, event, now, text, fired)
+        return await self._commit(commit, Done(after), fired)
 
     async def _fire(self, message: Fire) -> Done:
         request = self._request
@@ -245,9 +249,13 @@ class RequestActor:
         now = max(self._around.journal.now(), message.due)
         if alarms.wanted(request).get(message.kind) != message.due:
             gone = AlarmFired(message.alarm_id, message.generation)
-            return await self._commit(Commit(id=uuid4(), alarms=(gone,)), request, message)
+            return await self._commit(Commit(id=uuid4(), alarms=(gone,)), Done(request), message)
+        reminded = alarms.reminded(message.kind)
+        if reminded is not None:
+            return await self._remind(request, reminded, message, now)
         if message.kind in (AlarmKind.ATTENTION, AlarmKind.NEAR_DEADLINE):
-            return await self._signal(request, message, now)
+            commit, after = commits.signal(request, message, now)
+            return await self._commit(commit, Done(after), message)
         events = domain.overdue(request, now, holder_left=False)
         return await self._commit_overdue(request, events[0], now, message)
 
@@ -257,75 +265,34 @@ class RequestActor:
         commit, after = Commit(id=uuid4()), request
         if request.status in OPEN:
             event = domain.Cancelled(message.by, message.reason)
-            commit, after = self._transition(request, event, self._around.journal.now(), None)
+            commit, after = commits.transition(request, event, self._around.journal.now())
             # The flow has let go of this wait already: there is nothing to wake it for.
             quiet = tuple(replace(one, wakes=False) for one in commit.settlements)
             commit = replace(commit, settlements=quiet, events=commit.events[:1])
-        return await self._commit(replace(commit, received=(message.message,)), after, None)
+        return await self._commit(replace(commit, received=(message.message,)), Done(after), None)
 
-    async def _signal(self, request: Request, message: Fire, now: datetime) -> Done:
-        """Tell that a time has come, and change nothing else."""
-        attention = message.kind is AlarmKind.ATTENTION
-        type = "request.attention" if attention else "request.deadline_near"
-        after = replaced(request, version=request.version + 1, updated_at=now)
-        event_id, data = routing.request_event(after, type, None, now - message.due)
-        commit = Commit(
-            id=uuid4(),
-            rows=(request_row(after),),
-            events=(Event(event_id, _channels(after, request), data),),
-            alarms=(AlarmFired(message.alarm_id, message.generation),),
-        )
-        return await self._commit(commit, after, message)
-
-    def _transition(
-        self,
-        request: Request,
-        event: domain.Event,
-        now: datetime,
-        answer: GivenAnswer | None,
-        fired: Fire | None = None,
-    ) -> tuple[Commit, Request]:
-        after = replaced(domain.evolve(request, event, now), version=request.version + 1)
-        rows = [request_row(after)]
-        if isinstance(event, domain.Answered):
-            assert answer is not None
-            rows.append(_response_row(after, event, answer))
-        settlements, news = _settling(after, event)
-        type, actor = routing.event_type(event)
-        not_before, not_after = _guarding_times(request, event)
-        # A claim's alarm may find the deadline passed too, after an outage.
-        late_by = None if fired is None else now - (not_before or fired.due)
-        event_id, data = routing.request_event(after, type, actor, late_by)
-        changes = alarm_changes(request, after)
-        if fired is not None:
-            changes = (
-                *(change for change in changes if change.id != fired.alarm_id),
-                AlarmFired(fired.alarm_id, fired.generation),
-            )
-        return Commit(
-            id=uuid4(),
-            rows=tuple(rows),
-            events=(Event(event_id, _channels(after, request), data), *news),
-            alarms=changes,
-            settlements=settlements,
-            not_before=not_before,
-            not_after=not_after,
-        ), after
+    async def _remind(self, request: Request, entity: str, message: Fire, now: datetime) -> Done:
+        """Tell who snoozed it that the time has come, if it still concerns them."""
+        commit, after = commits.transition(request, domain.Reminded(entity), now, None, message)
+        groups = await self._around.groups.groups_of(entity)
+        if not domain.eligible(request, domain.Responder(entity, groups | {entity})):
+            commit = replace(commit, events=())
+        return await self._commit(commit, Done(after), message)
 
     async def _commit(
-        self, commit: Commit, after: Request, message: Create | Act | Fire | None
+        self, commit: Commit, done: Done, message: Create | Act | Fire | None
     ) -> Done:
         """Make it durable, then remember. Raises Stale where it must be decided again."""
         once = message.once if isinstance(message, Create | Act) else None
         if once is not None and isinstance(message, Create | Act):
-            reservation = once.reservation(self._around.reply(message, after))
-            commit = replace(commit, keys=(reservation,))
+            reservation = once.reservation(self._around.reply(message, done))
+            commit = replace(commit, keys=(*commit.keys, reservation))
         # Until the commit is known to be durable, memory says nothing (S1).
         self._request = None
         result = await submit(self._around.journal, commit)
         if isinstance(result, Committed):
-            self._request = after
-            return Done(after)
+            self._request = done.request
+            return done
         return self._lost(result, message, once)
 
     def _lost(
@@ -333,6 +300,8 @@ class RequestActor:
     ) -> Done:
         if conflict.guard == "key" and once is not None and "bodyHash" in conflict.holds:
             return Done(None, once.replay(conflict.holds))
+        if conflict.guard == "key" and isinstance(message, Create):
+            return Done(None, existing=str(conflict.holds["requestId"]))
         if conflict.guard == "fence":
             # Another process fired this alarm, or received this message.
             return Done(None)
@@ -341,8 +310,9 @@ class RequestActor:
         raise Stale
 
     async def _confirm(self, request: Request, fresh: bool) -> None:
-        if not fresh:
-            await confirm(self._around.journal, "request", self._id, request.version)
+        if fresh:
+            return
+        await confirm(self._around.journal, "request", self._id, request.version)
 
     async def _holder_left(self, request: Request) -> bool:
         if request.claim is None or request.claim.by in request.to:
@@ -352,62 +322,5 @@ class RequestActor:
 
     async def _count_candidates(self, request: Request, command: domain.Decline) -> domain.Decline:
         everyone = await self._around.groups.candidates(request.to)
-        others = everyone - {command.by.entity, *request.declined}
+        others = everyone - {command.by.entity, request.not_self, *request.declined}
         return replace(command, last=not others)
-
-
-def _response_row(request: Request, event: domain.Answered, answer: GivenAnswer) -> Row:
-    values = {
-        "request_id": request.id,
-        "payload": answer.payload.decode(),
-        "answered_by": event.by,
-        "client": answer.client,
-        "answered_at": request.closed_at,
-    }
-    return Row("response", event.response_id, 1, values)
-
-
-_OUTCOMES = {
-    Status.ANSWERED: WaitOutcome.ANSWERED,
-    Status.DECLINED: WaitOutcome.DECLINED,
-    Status.CANCELLED: WaitOutcome.CANCELLED,
-    Status.EXPIRED: WaitOutcome.EXPIRED,
-}
-
-
-def _settling(
-    after: Request, event: domain.Event
-) -> tuple[tuple[Settlement, ...], tuple[Event, ...]]:
-    """The end of a flow's request settles the flow's wait of that id (F2)."""
-    if after.flow is None or after.status in OPEN:
-        return (), ()
-    reason = after.reason if isinstance(event, domain.Declined | domain.Cancelled) else None
-    data = _encode({"by": after.closed_by, "reason": reason, "responseId": after.response_id})
-    settlement, news = settled(
-        after.flow, after.id, _OUTCOMES[after.status], after.updated_at, data
-    )
-    return (settlement,), news
-
-
-def _channels(after: Request, before: Request) -> tuple[str, ...]:
-    """Who claims, or held the claim until now, hears of it too."""
-    holders = [request.claim.by for request in (after, before) if request.claim is not None]
-    return routing.channels_of(after, *holders)
-
-
-def _guarding_times(
-    request: Request, event: domain.Event
-) -> tuple[datetime | None, datetime | None]:
-    """Between which instants `event` may be committed, by the database's clock (S8).
-
-    What time does is not so before its time; what somebody does must come before that.
-    """
-    match event:
-        case domain.Expired():
-            return request.deadline_at, None
-        case domain.Released(_, domain.ReleaseCause.LAPSED):
-            return request.claim.expires_at if request.claim else None, None
-        case domain.Released(_, domain.ReleaseCause.LEFT):
-            return None, None
-        case _:
-            return None, domain.valid_until(request)

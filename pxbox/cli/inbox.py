@@ -93,6 +93,7 @@ async def _find(
     return wire.RequestPage(
         items=_in_order(items.values(), wanted.sort)[: wanted.limit],
         total=sum(page.total for page in pages),
+        total_exact=all(page.total_exact for page in pages),
         next_cursor=None,
         epoch=first.epoch,
         positions=first.positions,

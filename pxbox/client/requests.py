@@ -45,12 +45,15 @@ class Details(TypedDict, total=False):
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
-    """An accepted answer; it never changes. `data` is of the type that was asked for."""
+    """An accepted answer; it never changes. `data` is of the type that was asked for.
+
+    `answered_by` is an entity; None for the default answer, which stands at the deadline.
+    """
 
     data: T
     request_id: str
     response_id: str
-    answered_by: str
+    answered_by: str | None
     answered_at: datetime
 
 

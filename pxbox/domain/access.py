@@ -48,7 +48,7 @@ class Caller:
                 "this token acts as no entity; mint one that names it (claim `entity`), or create "
                 "an entity whose handle is the token's `sub`"
             )
-        return Responder(self.entity.id, self.addresses)
+        return Responder(self.entity.id, self.addresses, self.sub)
 
 
 def require_scope(principal: Principal, any_of: tuple[str, ...]) -> None:
@@ -67,6 +67,11 @@ def may_read_answer(caller: Caller, request: Request) -> bool:
         return True
     mine = caller.entity is not None and request.closed_by == caller.entity.id
     return mine and _answers(caller, request)
+
+
+def may_answer(caller: Caller, request: Request) -> bool:
+    """One of those who are asked, or who has closed it: in their inbox it lies."""
+    return _answers(caller, request)
 
 
 def may_override(caller: Caller) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from pxbox.domain import request as domain
+from pxbox.model.mark import Mark
 from pxbox.model.request import Claim, Request
 
 _encode = msgspec.json.Encoder().encode
@@ -35,6 +36,9 @@ class EventData(msgspec.Struct, rename="camel"):
     claim: Claim | None
     # Seconds by which an alarm fired late, where time and nobody else caused the event (S10).
     late_by: float | msgspec.UnsetType = msgspec.UNSET
+    # Where others are asked from now on: who was asked until then, and what was said of it.
+    previous_to: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    reason: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class MembershipData(msgspec.Struct, rename="camel"):
@@ -47,6 +51,20 @@ class MembershipData(msgspec.Struct, rename="camel"):
     version: int
     at: datetime
     actor: str
+
+
+class InboxData(msgspec.Struct, rename="camel"):
+    """What one responder has made of an inquiry, as it is after the event."""
+
+    id: str
+    type: str
+    request_id: str
+    entity_id: str
+    version: int
+    at: datetime
+    read: bool
+    snoozed_until: datetime | None
+    deleted: bool
 
 
 def request_channel(request_id: str) -> str:
@@ -93,7 +111,7 @@ def event_type(event: domain.Event) -> tuple[str, str | None]:
             return "request.claimed", by
         case domain.Released(by, _):
             return "request.released", by
-        case domain.Answered(by, _, _):
+        case domain.Answered(by=by):
             return "request.answered", by
         case domain.Declined(by, _, _):
             return "request.declined", by
@@ -101,14 +119,41 @@ def event_type(event: domain.Event) -> tuple[str, str | None]:
             return "request.cancelled", by
         case domain.Expired():
             return "request.expired", None
+        case domain.Reminded():
+            return "request.reminder", None
+        case domain.Reassigned(by=by):
+            return "request.reassigned", by
+        case domain.Delegated(by=by):
+            return "request.delegated", by
+        case domain.Escalated():
+            return "request.escalated", None
+        case domain.Snoozed(by=by) | domain.Woken(by=by):
+            return "inbox.state", by
+
+
+def handed_over(before: Request, event: domain.Event) -> dict[str, Any]:
+    """What the event tells beside the request where others are asked from now on."""
+    match event:
+        case domain.Reassigned(reason=reason) | domain.Delegated(reason=reason):
+            said = {} if reason is None else {"reason": reason}
+            return {"previous_to": before.to, **said}
+        case domain.Escalated():
+            return {"previous_to": before.to}
+        case _:
+            return {}
 
 
 def request_event(
-    request: Request, type: str, actor: str | None, late_by: timedelta | None = None
+    request: Request,
+    type: str,
+    actor: str | None,
+    late_by: timedelta | None = None,
+    **beside: Any,
 ) -> tuple[str, bytes]:
     """The id and the encoded data of the event of `request` as it stands after it.
 
-    The id is the same on every channel; a transition is one event, hence the 0 (E9).
+    `beside` are further members, such as `handed_over` gives. The id is the same on every
+    channel; a transition is one event, hence the 0 (E9).
     """
     event_id = f"{request.id}.{request.version}.0"
     data = EventData(
@@ -116,6 +161,7 @@ def request_event(
         request.title, request.requestor, request.to, request.deadline_at, request.attention_at,
         request.claim,
         msgspec.UNSET if late_by is None else round(late_by.total_seconds(), 3),
+        **beside,
     )  # fmt: skip
     encoded = _encode(data)
     while len(encoded) > MOST_BYTES and data.title:
@@ -123,6 +169,16 @@ def request_event(
         data.title = data.title[: -(excess // _MOST_BYTES_PER_CHARACTER + 1)]
         encoded = _encode(data)
     return event_id, encoded
+
+
+def inbox_event(mark: Mark, at: datetime) -> tuple[str, bytes]:
+    """The id and the encoded data of what a responder has made of an inquiry."""
+    event_id = f"{mark.request_id}:{mark.entity_id}.{mark.version}.0"
+    data = InboxData(
+        event_id, "inbox.state", mark.request_id, mark.entity_id, mark.version, at,
+        mark.read, mark.snoozed_until, mark.deleted,
+    )  # fmt: skip
+    return event_id, _encode(data)
 
 
 def membership_event(data: MembershipData) -> bytes:
@@ -149,4 +205,5 @@ def list_row(request: Request) -> dict[str, Any]:
         "closed_by": request.closed_by,
         "reason": request.reason,
         "response_id": request.response_id,
+        "tags": list(request.tags),
     }

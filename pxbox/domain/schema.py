@@ -34,6 +34,7 @@ from pxbox.model.errors import FieldError
 from pxbox.model.schema_errors import InvalidSchema, UnsupportedPattern
 
 MAX_TITLE = 200
+MAX_DESCRIPTION = 1_000
 _LIGHT_CONTAINERS = 400
 _LIGHT_VALUES = 3_000
 _QUICK_VALUES = 12_000
@@ -52,7 +53,7 @@ class AdmittedSchema(Struct, frozen=True):
 
     `hash` is the sha256 of `canonical` in hex, `canonical` its JSON without
     white space. `title` is
-    the schema's own, cut to MAX_TITLE characters.
+    the schema's own, cut to MAX_TITLE characters; so is `description`, to MAX_DESCRIPTION.
     """
 
     hash: str
@@ -60,6 +61,7 @@ class AdmittedSchema(Struct, frozen=True):
     draft: Draft
     title: str | None
     cost: Cost
+    description: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +101,9 @@ def compile_schema(document: Document) -> Compiled:
         validator = build_validator(schema, draft)
     except ValidationError as error:
         raise _not_compiled(error) from None
-    title = _title(schema)
-    admitted = AdmittedSchema(document.hash, document.canonical, draft, title, cost)
+    title = _annotation(schema, "title", MAX_TITLE)
+    description = _annotation(schema, "description", MAX_DESCRIPTION)
+    admitted = AdmittedSchema(document.hash, document.canonical, draft, title, cost, description)
     return Compiled(admitted, validator, weigh(document))
 
 
@@ -226,6 +229,6 @@ def _not_compiled(error: ValidationError) -> InvalidSchema:
     )
 
 
-def _title(schema: JsonSchema) -> str | None:
-    title = schema.get("title") if isinstance(schema, dict) else None
-    return title[:MAX_TITLE] if isinstance(title, str) else None
+def _annotation(schema: JsonSchema, keyword: str, most: int) -> str | None:
+    text = schema.get(keyword) if isinstance(schema, dict) else None
+    return text[:most] if isinstance(text, str) else None

@@ -153,6 +153,12 @@ class FlowParked(PxError):
     code = "flow_parked"
 
 
+class SelfAnswer(PxError):
+    """Whoever asked may not answer this request themselves."""
+
+    code = "self_answer"
+
+
 class AddressTaken(PxError):
     """Another entity has this handle or alias."""
 

@@ -15,6 +15,9 @@ from pxbox.model.request import Claim, Status
 
 Text = Annotated[str, Meta(min_length=1, max_length=256)]
 Reason = Annotated[str, Meta(max_length=4096)]
+HandOverReason = Annotated[str, Meta(max_length=256)]
+Tag = Annotated[str, Meta(min_length=1, max_length=64)]
+Ids = Annotated[list[str], Meta(min_length=1, max_length=1000)]
 PageSize = Annotated[int, Meta(ge=1, le=200)]
 
 
@@ -33,11 +36,19 @@ class EntityRef(Input):
     handle: str | UnsetType = UNSET
 
 
+class EscalationStep(Input):
+    """Whom to ask `after` so many seconds without an answer: too, or (`replace`) instead."""
+
+    after: Annotated[int, Meta(ge=1, le=31_536_000)]
+    to: str | list[str]
+    replace: bool = False
+
+
 class CreateRequest(Input):
     """Ask an entity for data.
 
-    Exactly one of `entity` and `to`. `claim_ttl` is in seconds. `expires_at` is another name of
-    `deadline_at` (S8); `deadline_in` stands for it, in seconds from now.
+    Exactly one of `entity` and `to`. `claim_ttl` and `deadline_near` are in seconds. `expires_at`
+    is another name of `deadline_at` (S8); `deadline_in` stands for it, in seconds from now.
     """
 
     schema: Raw
@@ -54,14 +65,16 @@ class CreateRequest(Input):
     claim_required: bool = False
     meta: dict[str, Any] | None = None
     flow_id: str | None = None
+    subject_key: Text | None = None
+    tags: Annotated[list[Tag], Meta(max_length=16)] = []
+    why: Annotated[str, Meta(max_length=1000)] | None = None
+    context: Annotated[str, Meta(max_length=16_384)] | None = None
+    escalate: Annotated[list[EscalationStep], Meta(max_length=8)] = []
+    no_self_answer: bool = False
+    default_answer: Raw | UnsetType = UNSET
+    deadline_near: Annotated[int, Meta(ge=0, le=2_592_000)] = 3600
     # Named in the contract, not built yet: answered with `not_supported`.
     files_policy: Any = UNSET
-    subject_key: Any = UNSET
-    why: Any = UNSET
-    context: Any = UNSET
-    escalate: Any = UNSET
-    no_self_answer: Any = UNSET
-    default_answer: Any = UNSET
     quorum: Any = UNSET
 
 
@@ -104,6 +117,65 @@ class DeclineRequest(RequestId):
 
 class CancelRequest(RequestId):
     reason: Reason | None = None
+
+
+class ReassignRequest(RequestId):
+    """Ask `to` instead of all who were asked."""
+
+    to: str | list[str]
+    reason: HandOverReason | None = None
+
+
+class DelegateRequest(RequestId):
+    """Have the user or bot `to` hold the claim."""
+
+    to: str
+    reason: HandOverReason | None = None
+
+
+class PutDraft(RequestId):
+    payload: Raw
+
+
+class GetDraft(RequestId):
+    pass
+
+
+class DeleteDraft(RequestId):
+    pass
+
+
+class MarkRead(RequestId):
+    pass
+
+
+class MarkUnread(RequestId):
+    pass
+
+
+class Snooze(RequestId):
+    remind_at: datetime
+
+
+class Wake(RequestId):
+    pass
+
+
+class DeleteInquiry(RequestId):
+    pass
+
+
+class RestoreInquiry(RequestId):
+    pass
+
+
+class UpdateInquiries(Input):
+    """Do the same to up to 1,000 inquiries; each is judged on its own. `remind_at` comes with
+    `snooze` and with nothing else."""
+
+    action: Literal["markRead", "markUnread", "snooze", "wake", "delete", "restore"]
+    ids: Ids
+    remind_at: datetime | None = None
 
 
 class ListRequestEvents(RequestId):
@@ -149,19 +221,19 @@ class ListInquiries(Input):
 
     entity_id: str | None = None
     status: Status | None = None
+    section: Literal["attention", "dueSoon", "pending"] | None = None
+    unread: bool | None = None
+    include_deleted: bool = False
+    snoozed: bool = False
+    flow_id: str | None = None
     requestor: str | None = None
+    tag: str | None = None
+    due_before: datetime | None = None
+    due_after: datetime | None = None
     q: Annotated[str, Meta(max_length=256)] | None = None
-    sort_by: Literal["deadline", "created"] = "deadline"
+    sort_by: Literal["deadline", "created", "attention"] = "deadline"
     limit: PageSize = 50
     cursor: str | None = None
-    # Named in the contract, not built yet.
-    unread: Any = UNSET
-    include_deleted: Any = UNSET
-    snoozed: Any = UNSET
-    flow_id: Any = UNSET
-    tag: Any = UNSET
-    due_before: Any = UNSET
-    due_after: Any = UNSET
 
 
 class CreateTicket(Input):
@@ -188,10 +260,14 @@ class RequestSummary(Reply):
     closed_by: str | None
     reason: str | None
     response_id: str | None
+    tags: list[str]
 
 
 class RequestCreated(RequestSummary):
+    """`existing`: an open request with the same subject, returned instead of a second one."""
+
     request_id: str
+    existing: bool
 
 
 class RequestDetail(RequestSummary):
@@ -201,6 +277,8 @@ class RequestDetail(RequestSummary):
     ui_hints: Raw
     prefill: Raw
     meta: Raw
+    why: str | None
+    context: str | None
 
 
 class BulkItem(Reply, omit_defaults=True):
@@ -218,13 +296,13 @@ class BulkCreated(Reply):
 
 
 class Response(Reply):
-    """An accepted answer; it never changes."""
+    """An accepted answer; it never changes. `answered_by` is None where it is the default."""
 
     id: str
     response_id: str
     request_id: str
     payload: Raw
-    answered_by: str
+    answered_by: str | None
     answered_at: datetime
 
 
@@ -288,11 +366,85 @@ class Membership(Reply):
     present: bool
 
 
+class InquiryState(Reply):
+    """What the caller's entity has made of an inquiry; `id` is its request's."""
+
+    id: str
+    version: int
+    read: bool
+    snoozed_until: datetime | None
+    deleted: bool
+
+
+class InquiryOutcome(Reply, omit_defaults=True):
+    """The outcome of one item of a bulk: `inquiry`, or the `error` that it alone got."""
+
+    id: str
+    inquiry: InquiryState | UnsetType = UNSET
+    error: dict[str, Any] | UnsetType = UNSET
+
+
+class InquiriesUpdated(Reply):
+    updated: int
+    failed: int
+    items: list[InquiryOutcome]
+
+
+class Draft(Reply):
+    """A form that is half filled in; nobody but its responder sees it."""
+
+    request_id: str
+    payload: Raw
+    updated_at: datetime
+
+
+class DraftDeleted(Reply):
+    request_id: str
+
+
 class RequestPage(Reply):
-    """A page of a list and where its channels stood before it was read (E6)."""
+    """A page of a list and where its channels stood before it was read (E6).
+
+    `total_exact` is False where there are more than `total`.
+    """
 
     items: list[RequestSummary]
     total: int
+    total_exact: bool
+    next_cursor: str | None
+    epoch: str
+    positions: dict[str, int]
+
+
+class Inquiry(RequestSummary):
+    """A request as it lies in the caller's inbox."""
+
+    read: bool
+    snoozed_until: datetime | None
+    deleted: bool
+
+
+class SectionCount(Reply):
+    """`exact` is False where there are more than `count`."""
+
+    count: int
+    unread: int
+    exact: bool
+
+
+class InquirySections(Reply):
+    attention: SectionCount
+    due_soon: SectionCount
+    pending: SectionCount
+
+
+class InquiryPage(Reply):
+    """A page of the inbox. `sections` comes with the first page."""
+
+    items: list[Inquiry]
+    total: int
+    total_exact: bool
+    sections: InquirySections | None
     next_cursor: str | None
     epoch: str
     positions: dict[str, int]

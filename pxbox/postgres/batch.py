@@ -1,10 +1,10 @@
 """A batch of commits as the arguments of `px_commit`, and its answer as outcomes.
 
-What a commit may write is fixed here: rows of `request`, `entity`, `response`, `flow` and what
-hangs on it, keys, links of `addressee` and `member`, alarms, settlements, messages, events. To
-write to one more table: a type and a parameter in `migrations/0002_commit.sql`, its name in
-`RELATIONS`, and whatever makes its tuples, in the order of the type's attributes, in `_ROWS` or in
-`Batch._add`.
+What a commit may write is fixed here: rows of `request`, `entity`, `mark`, `response`, `flow` and
+what hangs on it, keys, links of `addressee` (rows of `inquiry`) and `member`, alarms, settlements,
+messages, events. To write to one more table: a type and a parameter in
+`migrations/0002_commit.sql`, its name in `RELATIONS`, and whatever makes its tuples, in the order
+of the type's attributes, in `_ROWS` or in `Batch._add`.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from actors.journal import (
 )  # fmt: skip
 
 RELATIONS = (
-    "request", "entity", "response", "key", "link", "alarm", "fired", "flow", "flow_step",
+    "request", "entity", "mark", "response", "key", "link", "alarm", "fired", "flow", "flow_step",
     "flow_wait", "settlement", "message", "received", "event",
 )  # fmt: skip
 """The parameters of `px_commit` that are arrays of rows, each of the type `px_<name>`, in order."""
@@ -142,12 +142,21 @@ def _request(ordinal: int, row: Row) -> tuple[object, ...]:
     return (
         ordinal, row.id, row.version, value("status"), value("requestor"), value("deadline_at"),
         value("created_at"), value("state"), value("schema_hash"), value("ui_hints"),
-        value("prefill"), value("meta"),
+        value("prefill"), value("meta"), value("declined"), value("search"), value("why"),
+        value("context"), value("default_answer"),
     )  # fmt: skip
 
 
 def _entity(ordinal: int, row: Row) -> tuple[object, ...]:
     return ordinal, row.id, row.version, row.values["state"]
+
+
+def _mark(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values
+    return (
+        ordinal, row.id, row.version, value["request_id"], value["entity_id"], value["read"],
+        value["snoozed_until"], value["deleted"],
+    )  # fmt: skip
 
 
 def _response(ordinal: int, row: Row) -> tuple[object, ...]:
@@ -184,6 +193,7 @@ def _wait(ordinal: int, row: Row) -> tuple[object, ...]:
 _ROWS: dict[str, Callable[[int, Row], tuple[object, ...]]] = {
     "request": _request,
     "entity": _entity,
+    "mark": _mark,
     "response": _response,
     "flow": _flow,
     "flow_step": _step,

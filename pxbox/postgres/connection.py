@@ -40,11 +40,12 @@ def means_lost(error: asyncpg.PostgresError) -> bool:
 
 
 class Connection:
-    """A connection to Postgres for one asyncio task."""
+    """A connection to Postgres for one asyncio task, with what the server is told to do for it."""
 
-    def __init__(self, dsn: str, name: str) -> None:
+    def __init__(self, dsn: str, name: str, **server_settings: str) -> None:
         self._dsn = dsn
         self._name = name
+        self._server_settings = server_settings
         self._connection: asyncpg.Connection | None = None
         self._failed_at = float("-inf")
 
@@ -93,6 +94,7 @@ class Connection:
                     "default_transaction_isolation": "read committed",
                     "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
                     "timezone": "UTC",
+                    **self._server_settings,
                 },
             )
         except (*_BROKEN, asyncpg.PostgresError) as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar, cast
 
 import asyncpg
@@ -17,6 +18,9 @@ Statement = Callable[[asyncpg.Connection], Awaitable[Any]]
 RowKey = tuple[str, str]
 
 READERS = 3
+LISTERS = 2
+# A list's plan depends on which filters it has: one for all of them would read everything.
+LIST_SETTINGS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 QUEUE_BOUND = 10_000
 MOST_ROWS = 500
 TABLES = ("request", "entity", "flow")
@@ -29,21 +33,35 @@ class Reader:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._statements: Lane[Statement, Any] = Lane(QUEUE_BOUND)
+        self._lists: Lane[Statement, Any] = Lane(QUEUE_BOUND)
         self._rows: Lane[RowKey, asyncpg.Record | None] = Lane(QUEUE_BOUND)
 
     def open(self, bridge: Bridge) -> None:
         for n in range(READERS):
-            bridge.start(lambda name=f"reader {n}": self._serve(name))  # type: ignore[misc]
+            connection = Connection(self._dsn, f"reader {n}")
+            bridge.start(partial(self._serve, self._statements, connection))
+        for n in range(LISTERS):
+            connection = Connection(self._dsn, f"lister {n}", **LIST_SETTINGS)
+            bridge.start(partial(self._serve, self._lists, connection))
         bridge.start(self._serve_rows)
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of the statement `sql/<name>.sql`."""
         text = sql(name)
-        return cast(list[asyncpg.Record], await self._run(lambda c: c.fetch(text, *arguments)))
+        rows = await self._run(self._statements, lambda c: c.fetch(text, *arguments))
+        return cast(list[asyncpg.Record], rows)
+
+    async def fetch_list(self, name: str, *arguments: object) -> list[asyncpg.Record]:
+        """The same for a statement that is planned for these very arguments, and may take long:
+        what is short does not wait behind it."""
+        text = sql(name)
+        rows = await self._run(self._lists, lambda c: c.fetch(text, *arguments))
+        return cast(list[asyncpg.Record], rows)
 
     async def fetch_one(self, name: str, *arguments: object) -> asyncpg.Record | None:
         text = sql(name)
-        return cast(asyncpg.Record | None, await self._run(lambda c: c.fetchrow(text, *arguments)))
+        row = await self._run(self._statements, lambda c: c.fetchrow(text, *arguments))
+        return cast(asyncpg.Record | None, row)
 
     async def row(self, table: str, id: str) -> asyncpg.Record | None:
         """The version and state of one row as of after this call; many are read at once (S3)."""
@@ -52,17 +70,16 @@ class Reader:
         except LaneFull:
             raise Overloaded("too many reads are waiting; try again in a moment") from None
 
-    async def _run(self, statement: Statement) -> Any:
+    async def _run(self, lane: Lane[Statement, Any], statement: Statement) -> Any:
         try:
-            return await self._statements.call(statement)
+            return await lane.call(statement)
         except LaneFull:
             raise Overloaded("too many reads are waiting; try again in a moment") from None
 
-    async def _serve(self, name: str) -> None:
-        connection = Connection(self._dsn, name)
+    async def _serve(self, lane: Lane[Statement, Any], connection: Connection) -> None:
         try:
             while True:
-                for job in await self._statements.take(1):
+                for job in await lane.take(1):
                     await _perform(connection, job)
         finally:
             await connection.close()

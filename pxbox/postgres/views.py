@@ -21,15 +21,6 @@ _decode_principal = msgspec.json.Decoder(Principal).decode
 _decode_entity = msgspec.json.Decoder(Entity).decode
 
 
-class _ListedRow(msgspec.Struct):
-    state: Request
-    rank: str
-
-
-_decode_rows = msgspec.json.Decoder(list[_ListedRow]).decode
-_decode_positions = msgspec.json.Decoder(dict[str, int]).decode
-
-
 @dataclass(frozen=True, slots=True)
 class RequestContent:
     """A request and what was created with it."""
@@ -39,6 +30,8 @@ class RequestContent:
     ui_hints: Raw
     prefill: Raw
     meta: Raw
+    why: str | None
+    context: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,36 +39,8 @@ class AcceptedAnswer:
     id: str
     request_id: str
     payload: Raw
-    answered_by: str
+    answered_by: str | None
     answered_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class RequestFilter:
-    """What a list admits; None admits all. `hide_declined_by`: what this entity stepped back from
-    is left out."""
-
-    addressees: Sequence[str]
-    status: str | None = None
-    requestor: str | None = None
-    text: str | None = None
-    hide_declined_by: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PageAt:
-    """Where a page begins: after the row with this rank (a time) and id."""
-
-    rank: str
-    id: str
-
-
-@dataclass(frozen=True, slots=True)
-class ListedRequests:
-    items: list[Request]
-    total: int
-    positions: dict[str, int]
-    last: PageAt | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +79,13 @@ class Views:
         row = await self._reader.fetch_one("request_detail", id)
         if row is None:
             return None
-        return RequestContent(
-            _decode_request(row["state"]),
-            *(_raw(row[name]) for name in ("schema", "ui_hints", "prefill", "meta")),
+        schema, ui_hints, prefill, meta = (
+            _raw(row[name]) for name in ("schema", "ui_hints", "prefill", "meta")
         )
+        return RequestContent(
+            _decode_request(row["state"]), schema, ui_hints, prefill, meta, row["why"],
+            row["context"],
+        )  # fmt: skip
 
     async def answer(self, request_id: str) -> AcceptedAnswer | None:
         row = await self._reader.fetch_one("response", request_id)
@@ -127,24 +95,6 @@ class Views:
             row["id"], row["request_id"], _raw(row["payload"]), row["answered_by"],
             row["answered_at"],
         )  # fmt: skip
-
-    async def requests(
-        self, where: RequestFilter, channels: Sequence[str], sort: str, after: PageAt | None,
-        limit: int,
-    ) -> ListedRequests:  # fmt: skip
-        """A page of requests, and the heads of `channels` in the same snapshot (E6)."""
-        row = _one(
-            await self._reader.fetch_one(
-                "list_requests", list(where.addressees), list(channels), where.status,
-                where.requestor, where.text, where.hide_declined_by, sort,
-                after.rank if after else None, after.id if after else None, limit + 1,
-            )
-        )  # fmt: skip
-        rows = _decode_rows(row["rows"])
-        page = rows[:limit]
-        last = PageAt(page[-1].rank, page[-1].state.id) if len(rows) > limit else None
-        positions = dict.fromkeys(channels, 0) | _decode_positions(row["positions"])
-        return ListedRequests([row.state for row in page], row["total"], positions, last)
 
     async def schema(self, hash: str) -> bytes | None:
         """The text of a kept schema."""

@@ -72,6 +72,11 @@ ROUTES = (
     Route("POST", "/v1/requests/{id}/decline", "declineRequest"),
     Route("POST", "/v1/requests/{id}/cancel", "cancelRequest"),
     Route("POST", "/v1/inquiries/{id}/cancel", "cancelRequest"),
+    Route("POST", "/v1/requests/{id}/reassign", "reassignRequest"),
+    Route("POST", "/v1/requests/{id}/delegate", "delegateRequest"),
+    Route("PUT", "/v1/requests/{id}/draft", "putDraft"),
+    Route("GET", "/v1/requests/{id}/draft", "getDraft"),
+    Route("DELETE", "/v1/requests/{id}/draft", "deleteDraft"),
     Route("GET", "/v1/requests/{id}/response", "getResponse", version=_response_version),
     Route("GET", "/v1/requests/{id}/events", "listRequestEvents", version=_events_version),
     Route("POST", "/v1/validate", "validate"),
@@ -81,6 +86,13 @@ ROUTES = (
     Route("DELETE", "/v1/entities/{id}/members/{member}", "removeMember"),
     Route("GET", "/v1/entities/{id}/queue", "listQueue"),
     Route("GET", "/v1/inquiries", "listInquiries"),
+    Route("POST", "/v1/inquiries/bulk", "updateInquiries"),
+    Route("POST", "/v1/inquiries/{id}/markRead", "markRead"),
+    Route("POST", "/v1/inquiries/{id}/markUnread", "markUnread"),
+    Route("POST", "/v1/inquiries/{id}/snooze", "snooze"),
+    Route("POST", "/v1/inquiries/{id}/wake", "wake"),
+    Route("DELETE", "/v1/inquiries/{id}", "deleteInquiry"),
+    Route("POST", "/v1/inquiries/{id}/restore", "restoreInquiry"),
     Route("POST", "/v1/flows", "createFlow", 201, location="/v1/flows/"),
     Route("GET", "/v1/flows", "listFlows"),
     Route("GET", "/v1/flows/{id}", "getFlow", version=_flow_version, channel=flows.channel),
@@ -100,15 +112,7 @@ ROUTES = (
 )
 
 # Named in the contract, not built yet: answered by 501.
-PLANNED = (
-    ("POST", "/v1/inquiries/{id}/markRead"),
-    ("POST", "/v1/inquiries/{id}/markUnread"),
-    ("POST", "/v1/inquiries/{id}/snooze"),
-    ("POST", "/v1/inquiries/{id}/wake"),
-    ("POST", "/v1/inquiries/{id}/restore"),
-    ("DELETE", "/v1/inquiries/{id}"),
-    ("POST", "/v1/files/sign"),
-)
+PLANNED = (("POST", "/v1/files/sign"),)
 
 
 def _matching(path: str) -> str:
@@ -141,7 +145,8 @@ async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall
     input = read_input(call, operation.input, operation.large)
     key = call.headers.get("idempotency-key")
     outcome = await operations.perform(parts, principal, operation, input, key)
-    return reply_json(route.status, outcome.reply, _headers(route, outcome))
+    status = 200 if outcome.existing else route.status
+    return reply_json(status, outcome.reply, _headers(route, outcome))
 
 
 def _headers(route: Route, outcome: Outcome) -> dict[str, str]:

@@ -22,11 +22,14 @@ from actors import Draining as SystemDraining
 from actors.journal import Journal
 from pxbox.behaviors.durable import IDEMPOTENCY, Once
 from pxbox.domain.access import Caller
+from pxbox.domain.inbox import Thresholds
 from pxbox.model.document import Document, canonical_hash
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
 from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
+from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
@@ -55,6 +58,9 @@ class Parts:
     flows: FlowViews
     acknowledgements: Acknowledgements
     room: Room
+    inbox: Inbox
+    shelf: Shelf
+    thresholds: Thresholds
 
     @property
     def epoch(self) -> str:
@@ -77,10 +83,12 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What an operation gives back; `replayed`: an earlier command with the same key got it."""
+    """What an operation gives back; `replayed`: an earlier command with the same key got it.
+    `existing`: what was to be created is there already."""
 
     reply: Reply | Raw
     replayed: bool = False
+    existing: bool = False
 
 
 def once(

@@ -34,8 +34,8 @@ from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.principal import ADMIN
 from pxbox.model.wire import CreateRequest
 from pxbox.postgres.flow_views import NULL, FlowFilter
+from pxbox.service.asking import AskedBy, creation
 from pxbox.service.core import Call, Outcome, Parts, ask, once
-from pxbox.service.requests import AskedBy, creation
 
 MOST_INPUT_BYTES = 1024 * 1024
 MOST_CURSOR_BYTES = 256 * 1024
@@ -304,7 +304,7 @@ async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait) ->
     opened = NewWait(id, wait.key, wait.kind, wait.digest, wait.name, _due(parts, wait))
     if isinstance(wait.request, Raw):
         input = decode_input(bytes(wait.request), CreateRequest)
-        asked_by = AskedBy(flow.requestor, flow.ref)
+        asked_by = AskedBy(flow.requestor, flow.owner, flow.ref)
         made = await creation(parts, input, id, asked_by)
         return replace(opened, request=made)
     if wait.child is not None:

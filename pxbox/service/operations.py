@@ -10,10 +10,22 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from pxbox.domain.access import require_scope
+from pxbox.domain.inbox import Touch
 from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotSupported, UnknownOperation
 from pxbox.model.principal import ADMIN, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
-from pxbox.service import entities, flows, inquiries, requests, tickets, validate, workers
+from pxbox.service import (
+    asking,
+    drafts,
+    entities,
+    flows,
+    inquiries,
+    marks,
+    requests,
+    tickets,
+    validate,
+    workers,
+)
 from pxbox.service.core import Call, Outcome, Parts
 
 Run = Callable[[Parts, Call], Awaitable[Outcome]]
@@ -32,12 +44,12 @@ class Operation:
 
 
 _TABLE = (
-    Operation("createRequest", wire.CreateRequest, (REQUEST,), requests.create, ("prefill",)),
+    Operation("createRequest", wire.CreateRequest, (REQUEST,), asking.create, ("prefill",)),
     Operation(
         "bulkCreateRequests",
         wire.BulkCreateRequests,
         (REQUEST,),
-        requests.create_many,
+        asking.create_many,
         ("items",),
     ),
     Operation("getRequest", wire.GetRequest, (REQUEST, RESPOND, ADMIN), requests.read),
@@ -46,6 +58,11 @@ _TABLE = (
     Operation("postResponse", wire.PostResponse, (RESPOND,), requests.answer, ("payload",)),
     Operation("declineRequest", wire.DeclineRequest, (RESPOND,), requests.decline),
     Operation("cancelRequest", wire.CancelRequest, (REQUEST,), requests.cancel),
+    Operation("reassignRequest", wire.ReassignRequest, (RESPOND, OVERRIDE), requests.reassign),
+    Operation("delegateRequest", wire.DelegateRequest, (RESPOND, OVERRIDE), requests.delegate),
+    Operation("putDraft", wire.PutDraft, (RESPOND,), drafts.put),
+    Operation("getDraft", wire.GetDraft, (RESPOND,), drafts.read),
+    Operation("deleteDraft", wire.DeleteDraft, (RESPOND,), drafts.delete),
     Operation("getResponse", wire.GetResponse, (REQUEST, RESPOND, ADMIN), requests.read_answer),
     Operation(
         "listRequestEvents",
@@ -55,6 +72,25 @@ _TABLE = (
     ),
     Operation("listQueue", wire.ListQueue, (RESPOND, ADMIN), inquiries.queue),
     Operation("listInquiries", wire.ListInquiries, (RESPOND, ADMIN), inquiries.inquiries),
+    Operation("markRead", wire.MarkRead, (RESPOND,), marks.touching("markRead", Touch.MARK_READ)),
+    Operation(
+        "markUnread", wire.MarkUnread, (RESPOND,), marks.touching("markUnread", Touch.MARK_UNREAD)
+    ),
+    Operation("snooze", wire.Snooze, (RESPOND,), marks.snooze),
+    Operation("wake", wire.Wake, (RESPOND,), marks.wake),
+    Operation(
+        "deleteInquiry",
+        wire.DeleteInquiry,
+        (RESPOND,),
+        marks.touching("deleteInquiry", Touch.DELETE),
+    ),
+    Operation(
+        "restoreInquiry",
+        wire.RestoreInquiry,
+        (RESPOND,),
+        marks.touching("restoreInquiry", Touch.RESTORE),
+    ),
+    Operation("updateInquiries", wire.UpdateInquiries, (RESPOND,), marks.update_many),
     Operation("validate", wire.Validate, (), validate.validate),
     Operation("createEntity", wire.CreateEntity, (ADMIN,), entities.create),
     Operation("getEntity", wire.GetEntity, (), entities.read),
@@ -86,7 +122,7 @@ OVER_REST_ALONE: dict[str, Operation] = {
 
 # Named in the contract, not built yet.
 PLANNED = frozenset({
-    "markRead", "markUnread", "snooze", "wake", "restoreInquiry", "deleteInquiry", "signFile",
+    "signFile",
 })  # fmt: skip
 
 

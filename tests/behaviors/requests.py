@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -16,9 +16,9 @@ from actors import Address, System, open_system
 from actors.memory_journal import MemoryJournal
 from actors.testing import Failure, StagedJournal, virtual_now
 from pxbox.behaviors.durable import Once
-from pxbox.behaviors.new_request import Content
 from pxbox.behaviors.request import (
     Act,
+    Content,
     Create,
     Done,
     Fire,
@@ -26,10 +26,11 @@ from pxbox.behaviors.request import (
     RequestActor,
     Surroundings,
 )
+from pxbox.behaviors.request_commit import alarm_kind
 from pxbox.domain import request as domain
-from pxbox.domain.alarms import AlarmKind
 from pxbox.domain.request import Responder
 from pxbox.model.errors import FieldError, PxError
+from pxbox.model.mark import Mark
 from pxbox.model.request import Request
 from pxbox.service.requests import reply_to_keep
 
@@ -82,6 +83,30 @@ class Cities:
 
 
 @dataclass
+class Shelf:
+    """What lies beside requests. Marks are read from the journal; the rest is kept here."""
+
+    journal: MemoryJournal
+    drafts: dict[tuple[str, str], str] = field(default_factory=dict)
+    defaults: dict[str, str] = field(default_factory=dict)
+
+    async def default_answer(self, request_id: str) -> str:
+        return self.defaults[request_id]
+
+    async def marks(self, entity_id: str, request_ids: Sequence[str]) -> list[Mark]:
+        found = []
+        for id in request_ids:
+            untouched = Mark(id, entity_id)
+            row = await self.journal.load("mark", untouched.id)
+            found.append(untouched if row is None else msgspec.convert(dict(row), Mark))
+        return found
+
+    async def keep_draft(self, request_id: str, entity_id: str, payload: str) -> datetime:
+        self.drafts[request_id, entity_id] = payload
+        return self.journal.now()
+
+
+@dataclass
 class Process:
     """One broker process: its activations, on a way of its own to the shared journal."""
 
@@ -119,8 +144,7 @@ class Process:
     async def fire(self, alarm: tuple[str, int, datetime, str]) -> Done:
         """As the alarm clock does with an alarm that it took."""
         id, generation, due, subject = alarm
-        kind = AlarmKind(id.rpartition(":")[2])
-        return await self.ask(Fire(id, generation, kind, due), subject.partition(":")[2])
+        return await self.ask(Fire(id, generation, alarm_kind(id), due), subject.partition(":")[2])
 
 
 def _request(done: Done) -> Request:
@@ -135,12 +159,13 @@ class World:
     memory: MemoryJournal
     groups: Groups
     keys: Keys
+    shelf: Shelf
     failures: list[Failure] = field(default_factory=list)
 
     @asynccontextmanager
     async def process(self) -> AsyncIterator[Process]:
         journal, answers = StagedJournal(self.memory), Cities()
-        around = Surroundings(journal, self.groups, self.keys, answers, reply_to_keep)
+        around = Surroundings(journal, self.groups, self.keys, answers, reply_to_keep, self.shelf)
 
         def note(address: Address, error: BaseException) -> None:
             self.failures.append(Failure(address, error))
@@ -163,7 +188,7 @@ class World:
     def alarms(self) -> dict[str, datetime]:
         """When which kind of alarm is due."""
         due = self.memory.due_alarms(END_OF_TIME)
-        return {id.rpartition(":")[2]: at for id, _, at, _ in due}
+        return {alarm_kind(id): at for id, _, at, _ in due}
 
     def due(self) -> list[tuple[str, int, datetime, str]]:
         """The alarms whose time has come, oldest first."""
@@ -179,7 +204,7 @@ class World:
 
 def open_world() -> World:
     memory = MemoryJournal(virtual_now)
-    return World(memory, Groups(), Keys(memory))
+    return World(memory, Groups(), Keys(memory), Shelf(memory))
 
 
 def asked(*to: str, **changes: object) -> Request:

@@ -40,11 +40,23 @@ REPLIES: dict[str, type[Any]] = {**subclasses(wire.Reply), "Claim": request.Clai
 EVENTS: dict[str, type[Any]] = {
     "RequestEvent": routing.EventData,
     "MembershipEvent": routing.MembershipData,
+    "InboxEvent": routing.InboxData,
 }
 BODIES: dict[str, tuple[type[Any], ...]] = {
     "PostResponseBody": (wire.PostResponse,),
     "ReasonBody": (wire.DeclineRequest, wire.CancelRequest),
-    "EmptyBody": (wire.ClaimRequest, wire.ReleaseRequest),
+    "EmptyBody": (
+        wire.ClaimRequest,
+        wire.ReleaseRequest,
+        wire.MarkRead,
+        wire.MarkUnread,
+        wire.Wake,
+        wire.RestoreInquiry,
+    ),
+    "ReassignBody": (wire.ReassignRequest,),
+    "DelegateBody": (wire.DelegateRequest,),
+    "PutDraftBody": (wire.PutDraft,),
+    "SnoozeBody": (wire.Snooze,),
 }
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"
@@ -71,6 +83,8 @@ LEFT_TO_THE_SERVICE = {
 SERVICE_RULES: dict[tuple[str, str], Json] = {
     ("CreateRequest", "schemaKind"): {"const": "jsonschema"},
     ("CreateRequest", "to"): {"minItems": 1, "maxItems": 32},
+    ("EscalationStep", "to"): {"minItems": 1, "maxItems": 32},
+    ("ReassignRequest", "to"): {"minItems": 1, "maxItems": 32},
 }
 
 

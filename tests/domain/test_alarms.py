@@ -7,8 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from pxbox.domain.alarms import NEAR, AlarmKind, changes, wanted
-from pxbox.model.request import OPEN, Claim, Request, Status
+from pxbox.domain.alarms import AlarmKind, changes, wanted
+from pxbox.model.request import NEAR, OPEN, Claim, Request, Status
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

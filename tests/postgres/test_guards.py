@@ -32,12 +32,23 @@ def entity_row(id: str, version: int) -> Row:
     return Row("entity", id, version, {"state": ENTITY % version})
 
 
+def mark_row(entity: str, version: int) -> Row:
+    values = {"request_id": "r", "entity_id": entity, "read": True, "snoozed_until": None,
+              "deleted": False}  # fmt: skip
+    return Row("mark", f"r:{entity}", version, values)
+
+
 def tracing(name: str, guarded: Commit) -> Commit:
     """`guarded` with something of `name` in every table that a commit can write."""
     return replace(
         guarded,
         id=uuid4(),
-        rows=(*guarded.rows, request_row(f"trace {name}", 1), entity_row(f"trace {name}", 1)),
+        rows=(
+            *guarded.rows,
+            request_row(f"trace {name}", 1),
+            entity_row(f"trace {name}", 1),
+            mark_row(f"trace {name}", 1),
+        ),
         keys=(*guarded.keys, Key("trace", name, {})),
         events=(Event(name, ("shared", f"own {name}"), b"{}"),),
         alarms=(*guarded.alarms, AlarmSet(f"trace {name}", DUE, "request:x")),
@@ -52,7 +63,8 @@ async def traces(sessions: Sessions) -> set[str]:
         ("request", "id"),
         ("entity", "id"),
         ("alarm", "id"),
-        ("addressee", "request_id"),
+        ("inquiry", "request_id"),
+        ("mark", "entity_id"),
     ]:
         rows = await sessions.eye.fetch(
             f"select substr({column}, 7) from {table} where {column} like 'trace %'"
@@ -86,6 +98,12 @@ RACES = {
         Commit(uuid4(), rows=(request_row("r", 2),)),
         Commit(uuid4(), rows=(request_row("r", 2),)),
         ("version", {"table": "request", "id": "r", "version": 2}),
+    ),
+    "version of a mark": Race(
+        Commit(uuid4(), rows=(mark_row("m", 1),)),
+        Commit(uuid4(), rows=(mark_row("m", 2),)),
+        Commit(uuid4(), rows=(mark_row("m", 2),)),
+        ("version", {"table": "mark", "id": "r:m", "version": 2}),
     ),
     "version of an entity": Race(
         Commit(uuid4(), rows=(entity_row("e", 1),)),

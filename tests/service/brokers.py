@@ -13,6 +13,7 @@ from structlog.testing import LogCapture
 
 from pxbox.app import Core, _core
 from pxbox.bridge import open_bridge
+from pxbox.domain.inbox import Thresholds
 from pxbox.model.decoding import decode_input
 from pxbox.model.ids import new_uuid
 from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
@@ -114,6 +115,8 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         reader = Reader(url)
         reader.open(bridge)
         installation = await install(reader, new_uuid(), "fingerprint")
-        async with _core(bridge, reader, url, "memory://", installation, cast(Log, log)) as core:
+        async with _core(
+            bridge, reader, url, "memory://", installation, cast(Log, log), Thresholds()
+        ) as core:
             yield Broker(core)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []

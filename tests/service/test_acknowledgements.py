@@ -96,7 +96,7 @@ async def test_what_one_process_kept_the_other_goes_on_from(
             await trio.lowlevel.checkpoint()
     other.acknowledge(where, 5)
     await other.write()
-    assert await other.position(where) == await one.position(where) == Position(one.epoch, 7)
+    assert await other.position(where) == await one.position(where) == Position("e", 7)
 
 
 def failed(error: Exception) -> None:

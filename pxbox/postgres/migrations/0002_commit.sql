@@ -8,13 +8,18 @@
 --
 -- The phases are separate statements on purpose: in read committed each of them sees what the
 -- locks of the one before it have let through.
--- Lock order, the same in every batch of every process: keys, requests, flows, entities, alarms,
--- messages, channels.
+-- Lock order, the same in every batch of every process: keys, requests, flows, entities, marks,
+-- alarms, messages, channels.
 create type px_request as (
     ord int, id text, version bigint, status text, requestor text, deadline timestamptz,
-    created timestamptz, state text, schema text, hints text, prefill text, meta text
+    created timestamptz, state text, schema text, hints text, prefill text, meta text,
+    declined text[], search text, why text, context text, default_answer text
 );
 create type px_entity as (ord int, id text, version bigint, state text);
+create type px_mark as (
+    ord int, id text, version bigint, request text, entity text, read boolean,
+    snoozed_until timestamptz, deleted boolean
+);
 create type px_response as (
     ord int, id text, request text, payload text, answered_by text, client text, at timestamptz
 );
@@ -42,7 +47,8 @@ create type px_event as (ord int, channel text, id text, data text);
 
 create function px_commit(
     commit_ids uuid[], not_before timestamptz[], not_after timestamptz[],
-    requests px_request[], entities px_entity[], responses px_response[], keys px_key[],
+    requests px_request[], entities px_entity[], marks px_mark[], responses px_response[],
+    keys px_key[],
     links px_link[], alarms px_alarm[], fired px_fired[], flows px_flow[], steps px_step[],
     waits px_wait[], settlements px_settlement[], messages px_message[], received px_received[],
     events px_event[],
@@ -64,7 +70,8 @@ declare
     counts bigint[];
 begin
     -- (a) Reserve the unique keys. Of two in one batch the first wins; one that another
-    -- transaction is writing is waited for. An idempotency key is free again after a day.
+    -- transaction is writing is waited for. An idempotency key is free again after a day, a
+    -- subject's when its request is closed.
     if cardinality(keys) > 0 then
         insert into unique_key as u (space, key, commit_id, holds)
         select distinct on (k.space, k.key) k.space, k.key, commit_ids[k.ord], k.holds::json
@@ -73,8 +80,11 @@ begin
         on conflict (space, key) do update
            set commit_id = excluded.commit_id, holds = excluded.holds,
                reserved_at = clock_timestamp()
-         where u.space = 'idempotency'
-           and u.reserved_at < clock_timestamp() - interval '24 hours';
+         where (u.space = 'idempotency'
+                and u.reserved_at < clock_timestamp() - interval '24 hours')
+            or (u.space = 'subject' and not exists (
+                    select from request r where r.id = u.holds ->> 'requestId'
+                       and r.status in ('PENDING', 'CLAIMED')));
         select coalesce(array_agg(distinct k.ord), '{}') into bad_key
           from unnest(keys) as k
           join unique_key u on u.space = k.space and u.key = k.key
@@ -93,6 +103,11 @@ begin
     if cardinality(entities) > 0 then
         perform 1 from entity e
           where e.id = any(array(select i.id from unnest(entities) as i)) order by e.id for update;
+    end if;
+    if cardinality(marks) > 0 then
+        perform 1 from mark m join unnest(marks) as i
+               on i.entity = m.entity_id and i.request = m.request_id
+         order by m.entity_id, m.request_id for update of m;
     end if;
     if cardinality(alarms) + cardinality(fired) > 0 then
         perform 1 from alarm a where a.id = any(array(
@@ -137,6 +152,16 @@ begin
           left join flow f on f.id = i.id
          where coalesce(f.version, 0) <> i.version - 1;
     end if;
+    if cardinality(marks) > 0 then
+        select bad_version || coalesce(array_agg(i.ord) filter (where m.commit_id is distinct from
+                                                       commit_ids[i.ord]), '{}'),
+               landed || coalesce(array_agg(i.ord) filter (where m.commit_id =
+                                                       commit_ids[i.ord]), '{}')
+          into bad_version, landed
+          from unnest(marks) as i
+          left join mark m on m.entity_id = i.entity and m.request_id = i.request
+         where coalesce(m.version, 0) <> i.version - 1;
+    end if;
     select coalesce(array_agg(t.ord::int), '{}') into bad_time
       from unnest(not_before, not_after) with ordinality as t (not_before, not_after, ord)
      where now < t.not_before or now >= t.not_after;
@@ -167,9 +192,11 @@ begin
      where i.version = 1 and i.ord <> all(dead);
     if expected > 0 then
         insert into request (id, version, commit_id, status, requestor, deadline_at, created_at,
-                             state, schema_hash, ui_hints, prefill, meta)
+                             state, schema_hash, ui_hints, prefill, meta, search, why, context,
+                             default_answer)
         select i.id, 1, commit_ids[i.ord], i.status, i.requestor, i.deadline, i.created,
-               i.state::json, i.schema, i.hints::json, i.prefill::json, i.meta::json
+               i.state::json, i.schema, i.hints::json, i.prefill::json, i.meta::json,
+               coalesce(i.search, ''), i.why, i.context, i.default_answer::json
           from unnest(requests) as i
          where i.version = 1 and i.ord <> all(dead)
         on conflict do nothing;
@@ -184,6 +211,11 @@ begin
                status = coalesce(i.status, r.status), state = coalesce(i.state::json, r.state)
           from unnest(requests) as i
          where r.id = i.id and i.version > 1 and i.ord <> all(dead);
+        update inquiry q
+           set status = coalesce(i.status, q.status), declined = coalesce(i.declined, q.declined)
+          from unnest(requests) as i
+         where q.request_id = i.id and i.version > 1 and i.ord <> all(dead)
+           and (q.status <> i.status or q.declined <> i.declined);
     end if;
     if cardinality(entities) > 0 then
         insert into entity as e (id, version, commit_id, state)
@@ -198,17 +230,45 @@ begin
             raise exception 'a new entity was written twice at once' using errcode = '40001';
         end if;
     end if;
+    if cardinality(marks) > 0 then
+        insert into mark as m (request_id, entity_id, version, commit_id, read, snoozed_until,
+                               deleted)
+        select i.request, i.entity, i.version, commit_ids[i.ord], i.read, i.snoozed_until,
+               i.deleted
+          from unnest(marks) as i
+         where i.ord <> all(dead)
+        on conflict (entity_id, request_id) do update
+           set version = excluded.version, commit_id = excluded.commit_id, read = excluded.read,
+               snoozed_until = excluded.snoozed_until, deleted = excluded.deleted
+         where m.version = excluded.version - 1;
+        get diagnostics written = row_count;
+        if written < (select count(*) from unnest(marks) as i where i.ord <> all(dead)) then
+            raise exception 'a new mark was written twice at once' using errcode = '40001';
+        end if;
+    end if;
     if cardinality(responses) > 0 then
+        -- The form was a draft for long enough.
+        delete from draft d using unnest(responses) as i
+         where d.request_id = i.request and d.entity_id = i.answered_by and i.ord <> all(dead);
         insert into response (id, request_id, payload, answered_by, client, answered_at)
         select i.id, i.request, i.payload::json, i.answered_by, i.client, i.at
           from unnest(responses) as i
          where i.ord <> all(dead);
     end if;
     if cardinality(links) > 0 then
-        insert into addressee (request_id, entity_id)
-        select i.left, i.right
-          from unnest(links) as i
-         where i.name = 'addressee' and i.ord <> all(dead)
+        delete from inquiry q using unnest(links) as i
+         where i.name = 'addressee' and not i.present and i.ord <> all(dead)
+           and q.request_id = i.left and q.entity_id = i.right;
+        -- What it is sorted and found by never changes but for the status.
+        insert into inquiry (request_id, entity_id, status, created_at, deadline_at, attention_at,
+                             requestor, flow_id, tags, declined)
+        select r.id, i.right, r.status, r.created_at, coalesce(r.deadline_at, 'infinity'),
+               coalesce((r.state ->> 'attentionAt')::timestamptz, 'infinity'), r.requestor,
+               r.state -> 'flow' ->> 'id',
+               array(select json_array_elements_text(coalesce(r.state -> 'tags', '[]'))),
+               array(select json_array_elements_text(coalesce(r.state -> 'declined', '[]')))
+          from unnest(links) as i join request r on r.id = i.left
+         where i.name = 'addressee' and i.present and i.ord <> all(dead)
         on conflict do nothing;
         insert into member (group_id, entity_id)
         select i.left, i.right
@@ -372,7 +432,11 @@ begin
                     union all
                     select i.ord, 'entity', i.id, i.version, e.version
                       from unnest(entities) as i
-                      left join entity e on e.id = i.id) v
+                      left join entity e on e.id = i.id
+                    union all
+                    select i.ord, 'mark', i.id, i.version, m.version
+                      from unnest(marks) as i
+                      left join mark m on m.entity_id = i.entity and m.request_id = i.request) v
              where v.ord = any(bad_version) and v.ord <> all(bad_key || landed)
                and coalesce(v.stored, 0) <> v.version - 1
             union all

@@ -1,0 +1,89 @@
+"""What a request's actor is told, and what it replies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from msgspec import Raw
+
+from actors.journal import Key
+from pxbox.behaviors.durable import Once
+from pxbox.domain import request as domain
+from pxbox.model.mark import Mark
+from pxbox.model.request import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is created with a request and never changes. `search` is what words are looked for in,
+    in lower case; `default_answer` is JSON, where the request has one."""
+
+    ui_hints: Raw
+    prefill: Raw
+    meta: Raw
+    search: str = ""
+    why: str | None = None
+    context: str | None = None
+    default_answer: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewRequest:
+    """A request at version 1, to be made by a commit; `subject` as in `Create`."""
+
+    request: Request
+    content: Content
+    subject: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """`subject`: the key that only one open request may have; another's is replied instead."""
+
+    request: Request
+    content: Content
+    once: Once | None
+    subject: Key | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GivenAnswer:
+    """The answer as it is kept, the same as a value, and the client that brought it."""
+
+    payload: bytes
+    value: object
+    client: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """A command to an existing request; `answer` comes with `domain.Answer`."""
+
+    command: domain.Command
+    once: Once | None
+    answer: GivenAnswer | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fire:
+    """An alarm of this request is due (S10); `kind` is its name in `domain.alarms`."""
+
+    alarm_id: str
+    generation: int
+    kind: str
+    due: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The request as it stands, or the reply that the same idempotency key got first.
+
+    `mark` comes with snoozing and waking. `existing` is the id of the open request with the same
+    subject, where there is one: then nothing was created.
+    """
+
+    request: Request | None
+    replay: Raw | None = None
+    mark: Mark | None = None
+    existing: str | None = None

@@ -1,0 +1,1 @@
+delete from draft where request_id = $1 and entity_id = $2

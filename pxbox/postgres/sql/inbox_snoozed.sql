@@ -1,0 +1,40 @@
+-- A page of the inquiries of any of $1 in any of the statuses $2, with the heads of the channels
+-- $18, all of one snapshot (E6). Only what is snoozed, the first to come back first;
+-- $16, $17: the last row of the page before, by what is sorted on and id. $3: how many rows.
+-- It begins with the marks, for little is snoozed; $15 is not looked at.
+-- $4: whose marks count (null: nobody's). $5 hides what this entity declined. $6 requestor, $7 flow,
+-- $8 tag, $9 text, $10 and $11 due before and after, $12 needs attention now or is due by then: null
+-- admits all. $13 shows what was deleted too. $14: only unread, only read.
+with page as (
+    select distinct m.snoozed_until as rank, i.request_id
+      from mark m
+     cross join lateral (select * from inquiry i where i.request_id = m.request_id offset 0) i
+     where m.entity_id = $4 and m.snoozed_until > clock_timestamp()
+       and i.entity_id = any($1::text[]) and i.status = any($2::text[])
+       and i.status in ('PENDING', 'CLAIMED') and $15::boolean is not null
+       and ($16::text is null or (m.snoozed_until, m.request_id) > ($16::text::timestamptz, $17))
+       and ($5::text is null or $5 <> all (i.declined))
+       and ($6::text is null or i.requestor = $6)
+       and ($7::text is null or i.flow_id = $7)
+       and ($8::text is null or $8 = any (i.tags))
+       and ($9::text is null
+             or (select position(lower($9) in r.search) > 0 from request r
+                  where r.id = i.request_id))
+       and ($10::timestamptz is null or i.deadline_at < $10)
+       and ($11::timestamptz is null or i.deadline_at > $11)
+       and ($12::timestamptz is null or i.attention_at <= clock_timestamp()
+             or i.deadline_at <= $12)
+       and ($13::boolean or not coalesce(m.deleted, false))
+       and ($14::boolean is null or coalesce(m.read, false) <> $14)
+     order by rank, i.request_id limit $3
+)
+select (select coalesce(json_object_agg(c.name, c.head), '{}') from channel c
+         where c.name = any($18::text[])) as positions,
+       (select coalesce(json_agg(json_build_object(
+                   'state', r.state, 'rank', p.rank::text, 'read', coalesce(m.read, false),
+                   'snoozed_until', m.snoozed_until, 'deleted', coalesce(m.deleted, false),
+                   'mark_version', coalesce(m.version, 0))
+                   order by p.rank, p.request_id), '[]')
+          from page p
+          join request r on r.id = p.request_id
+          left join mark m on m.request_id = p.request_id and m.entity_id = $4) as rows
