@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from typing import get_args
 
 import pytest
 from msgspec.structs import replace
@@ -18,13 +19,18 @@ from pxbox.domain.request import (
     Created,
     Decline,
     Declined,
+    Delegate,
     Event,
     Expired,
+    Reassign,
     Release,
     ReleaseCause,
     Released,
+    Renew,
     Responder,
+    Snooze,
     TakeClaim,
+    Wake,
     decide,
     eligible,
     evolve,
@@ -39,6 +45,7 @@ TTL = timedelta(minutes=15)
 HOUR = timedelta(hours=1)
 
 ADA, BOB = (Responder(name, frozenset({name, "team"})) for name in ("ada", "bob"))
+CY = Responder("cy", frozenset({"cy"}))
 EVE = Responder("eve", frozenset({"eve", "others"}))
 
 PENDING = Request(
@@ -87,9 +94,26 @@ COMMANDS: dict[str, Command] = {
     "decline by a stranger": Decline(EVE, None, last=False),
     "cancel by the asker": Cancel("asker", None),
     "cancel by another": Cancel("ada", None),
+    "renew by ada": Renew(ADA),
+    "renew by bob": Renew(BOB),
+    "renew by a stranger": Renew(EVE),
+    "snooze by ada": Snooze(ADA, NOW + TTL),
+    "snooze by a stranger": Snooze(EVE, NOW + TTL),
+    "wake by ada": Wake(ADA),
+    "wake by a stranger": Wake(EVE),
+    "reassign by ada": Reassign(ADA, False, "ada", ("cy",), None),
+    "reassign by bob": Reassign(BOB, False, "bob", ("cy",), None),
+    "reassign by a stranger": Reassign(EVE, False, "eve", ("cy",), None),
+    "reassign by an operator": Reassign(None, True, "op", ("cy",), None),
+    "reassign to the same by an operator": Reassign(None, True, "op", ("team",), None),
+    "delegate by ada": Delegate(ADA, False, "ada", CY, None),
+    "delegate by bob": Delegate(BOB, False, "bob", CY, None),
+    "delegate by a stranger": Delegate(EVE, False, "eve", CY, None),
+    "delegate by an operator": Delegate(None, True, "op", CY, None),
+    "delegate to the holder by bob": Delegate(BOB, False, "bob", ADA, None),
 }
 
-W, H, N = WrongStatus, ClaimedByOther, NotFound
+W, H, N, R = WrongStatus, ClaimedByOther, NotFound, ClaimRequired
 SAME = "same"
 P, C, A, D, X = (
     Status.PENDING,
@@ -119,6 +143,23 @@ TABLE: dict[str, tuple[object, ...]] = {
     "decline by a stranger": (N, N, N, N, N, N),
     "cancel by the asker": (X, X, W, W, SAME, W),
     "cancel by another": (N, N, N, N, N, N),
+    "renew by ada": (SAME, C, SAME, SAME, SAME, SAME),
+    "renew by bob": (SAME, SAME, SAME, SAME, SAME, SAME),
+    "renew by a stranger": (N, N, N, N, N, N),
+    "snooze by ada": (P, C, W, W, W, W),
+    "snooze by a stranger": (N, N, N, N, N, N),
+    "wake by ada": (SAME, SAME, SAME, SAME, SAME, SAME),
+    "wake by a stranger": (N, N, N, N, N, N),
+    "reassign by ada": (R, P, W, W, W, W),
+    "reassign by bob": (R, H, W, W, W, W),
+    "reassign by a stranger": (N, N, N, N, N, N),
+    "reassign by an operator": (P, P, W, W, W, W),
+    "reassign to the same by an operator": (SAME, P, W, W, W, W),
+    "delegate by ada": (R, C, W, W, W, W),
+    "delegate by bob": (R, H, W, W, W, W),
+    "delegate by a stranger": (N, N, N, N, N, N),
+    "delegate by an operator": (C, C, W, W, W, W),
+    "delegate to the holder by bob": (R, SAME, W, W, W, W),
 }
 
 
@@ -153,7 +194,7 @@ def test_the_table_covers_every_command_and_status() -> None:
     assert set(TABLE) == set(COMMANDS)
     assert list(STATES) == list(Status) == list(ALLOWED)
     kinds = {type(command) for command in COMMANDS.values()}
-    assert kinds == {TakeClaim, Release, Answer, Decline, Cancel}
+    assert kinds == set(get_args(Command))
 
 
 @pytest.mark.parametrize("status", [s for s in Status if s not in OPEN])

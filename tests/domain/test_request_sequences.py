@@ -14,20 +14,32 @@ from pxbox.domain.request import (
     Cancel,
     Command,
     Decline,
+    Delegate,
     Event,
+    Reassign,
     Release,
+    Renew,
     Responder,
+    Snooze,
     TakeClaim,
+    Wake,
     decide,
     evolve,
     overdue,
 )
-from pxbox.model.errors import ClaimedByOther, ClaimRequired, NotFound, WrongStatus
-from pxbox.model.request import OPEN, Request, Status
+from pxbox.model.errors import (
+    ClaimedByOther,
+    ClaimRequired,
+    InvalidTime,
+    NotFound,
+    SelfAnswer,
+    WrongStatus,
+)
+from pxbox.model.request import OPEN, DefaultAnswer, Escalation, Request, Status
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 PEOPLE = ["ada", "bob", "cy"]
-EXPECTED = (NotFound, WrongStatus, ClaimedByOther, ClaimRequired)
+EXPECTED = (NotFound, WrongStatus, ClaimedByOther, ClaimRequired, InvalidTime, SelfAnswer)
 
 
 @dataclass
@@ -37,7 +49,7 @@ class World:
     request: Request
     now: datetime = START
     members: set[str] = field(default_factory=lambda: {"ada", "bob"})
-    alarms: dict[alarms.AlarmKind, datetime] = field(default_factory=dict)
+    alarms: dict[str, datetime] = field(default_factory=dict)
 
     def responder(self, name: str) -> Responder:
         groups = {"team"} if name in self.members else set()
@@ -94,6 +106,12 @@ steps = st.lists(
                 "decline",
                 "cancel",
                 "override",
+                "renew",
+                "snooze",
+                "snooze",
+                "wake",
+                "reassign",
+                "delegate",
                 "join",
                 "leave",
                 "wait",
@@ -104,6 +122,10 @@ steps = st.lists(
         st.integers(0, 20),
     ),
     max_size=25,
+)
+ESCALATION = (
+    Escalation(timedelta(minutes=20), ("cy",)),
+    Escalation(timedelta(minutes=40), ("ada", "team"), replace=True),
 )
 requests = st.builds(
     Request,
@@ -118,6 +140,9 @@ requests = st.builds(
     claim_required=st.booleans(),
     deadline_at=st.none() | st.just(START + timedelta(minutes=90)),
     attention_at=st.none() | st.just(START + timedelta(minutes=30)),
+    escalate=st.sampled_from([(), ESCALATION, ESCALATION[:1]]),
+    not_self=st.none() | st.just("cy"),
+    default=st.none() | st.just(DefaultAnswer("default", "0")),
 )
 
 
@@ -137,6 +162,18 @@ def take(world: World, step: Step) -> None:
             world.act(Decline(by, None, last=False))
         case "cancel":
             world.act(Cancel("asker" if who == "cy" else who, None))
+        case "renew":
+            world.act(Renew(by))
+        case "snooze":
+            world.act(Snooze(by, world.now + timedelta(minutes=number)))
+        case "wake":
+            world.act(Wake(by))
+        case "reassign":
+            to = ("team",) if number % 2 else (PEOPLE[number % 3], "bob")
+            world.act(Reassign(by, number % 5 == 0, who, tuple(dict.fromkeys(to)), None))
+        case "delegate":
+            to_whom = world.responder(PEOPLE[number % 3])
+            world.act(Delegate(by, number % 5 == 0, who, to_whom, None))
         case "join":
             world.members.add(who)
         case "leave":
@@ -168,6 +205,12 @@ def check(world: World, before: Request) -> None:
         assert request.claim.expires_at <= world.now + request.claim_ttl
     if request.status is Status.ANSWERED:
         assert request.closed_by not in request.declined
+        by_time = request.closed_by is None
+        assert by_time == (request.default is not None and request.response_id == "default")
+        assert by_time or request.closed_by != request.not_self
+    if request.claim is not None:
+        assert request.claim.by != request.not_self
+    assert len(set(request.to)) == len(request.to) > 0
     if request.status is Status.DECLINED:
         assert request.closed_by in request.declined
     assert len(set(request.declined)) == len(request.declined)
@@ -212,7 +255,8 @@ def test_whoever_acts_after_the_deadline_meets_an_expired_request(
     if world.request.deadline_at is not None and world.request.status in OPEN:
         world.now = world.request.deadline_at
         assert not world.act(TakeClaim(world.responder("ada")))
-        assert world.request.status is Status.EXPIRED
+        default = world.request.default
+        assert world.request.status is (Status.ANSWERED if default else Status.EXPIRED)
         assert world.request.closed_by is None
         assert world.alarms == {}
 

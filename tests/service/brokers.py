@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
+import asyncpg
 import msgspec
 import structlog
+import trio
 from structlog.testing import LogCapture
 
 from pxbox.app import Core, _core
@@ -22,6 +24,7 @@ from pxbox.postgres.installation import install
 from pxbox.postgres.reader import Reader
 from pxbox.service import operations
 from pxbox.service.core import Outcome, Parts
+from tests.postgres.sessions import run_asyncio
 
 CITY = {
     "type": "object",
@@ -63,6 +66,7 @@ class Client:
 @dataclass(frozen=True)
 class Broker:
     core: Core
+    url: str
 
     @property
     def parts(self) -> Parts:
@@ -95,6 +99,18 @@ class Broker:
             await self.admin().call("addMember", id=group, member=member)
         return group
 
+    async def query(self, text: str, *arguments: object) -> list[asyncpg.Record]:
+        """The rows of a statement of the test's own, on a connection beside the broker's."""
+
+        async def fetch() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(self.url)
+            try:
+                return await connection.fetch(text, *arguments)
+            finally:
+                await connection.close()
+
+        return await trio.to_thread.run_sync(lambda: run_asyncio(fetch))
+
     async def events(self, channel: str) -> list[dict[str, Any]]:
         """The events of a channel, which must be numbered 1, 2, 3, ..."""
         page = await self.parts.log.page(channel, 0, 10_000)
@@ -118,5 +134,5 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         async with _core(
             bridge, reader, url, "memory://", installation, cast(Log, log), Thresholds()
         ) as core:
-            yield Broker(core)
+            yield Broker(core, url)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []

@@ -71,7 +71,7 @@ async def test_filters_narrow_a_list(asker: Party, ana: Party, party: Make) -> N
     assert await listed(requestor=other.sub) == {soup}
     assert await listed(status="CLAIMED") == {claimed}
     assert await listed(status="CANCELLED") == {gone}
-    assert await listed(q="PIE") == {pie, claimed}
+    assert await listed(q="PIE") == {pie, soup, claimed}, "in the meta too"
     assert await listed(q="%") == {pie}
     assert await listed(q="'s_") == {pie}
     assert await listed(q="_") == {pie}

@@ -38,19 +38,7 @@ async def test_every_operation_needs_a_token(shared_broker: Broker, route: Route
     assert reply.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize(
-    "name", ["unread", "includeDeleted", "snoozed", "flowId", "tag", "dueBefore", "dueAfter"]
-)
-async def test_a_planned_filter_is_not_ignored(ana: Party, name: str) -> None:
-    for value in ("true", ""):
-        assert await ana.refused("listInquiries", **{name: value}) == "not_supported"
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["flowId", "filesPolicy", "subjectKey", "why", "context", "escalate", "noSelfAnswer",
-     "defaultAnswer", "quorum"],
-)  # fmt: skip
+@pytest.mark.parametrize("name", ["flowId", "filesPolicy", "quorum"])
 async def test_a_planned_member_of_a_request_is_not_ignored(
     asker: Party, ana: Party, name: str
 ) -> None:
