@@ -113,8 +113,10 @@ class Subscriptions:
         )  # fmt: skip
 
     async def resume(self, frame: Resume) -> None:
-        """Join a channel at a position (E5). Raises PxErrors; what fails once the client was told of
-        its beginning is answered by its own error."""
+        """Join a channel at a position (E5). Raises PxErrors.
+
+        What fails after the client was told that it begins is told by an error of its own.
+        """
         channel = frame.channel
         await self._require_may_watch(channel)
         if (frame.since is UNSET) is not (frame.epoch is UNSET):
