@@ -12,6 +12,7 @@ import msgspec
 from pxbox.model.errors import PxError
 from pxbox.model.wire import LoggedEvent
 from pxbox.ports import Bounds, Entry, LogUnavailable
+from pxbox.postgres.bounds import BoundsReader
 from pxbox.postgres.reader import Reader
 
 _decode_items = msgspec.json.Decoder(list[LoggedEvent]).decode
@@ -26,6 +27,7 @@ class LogPage:
 class PostgresLog:
     def __init__(self, reader: Reader) -> None:
         self._reader = reader
+        self._bounds = BoundsReader(self._read_bounds)
 
     async def read(self, channel: str, after: int, limit: int) -> list[Entry]:
         rows = await self._fetch("log_page", channel, after, limit)
@@ -36,9 +38,11 @@ class PostgresLog:
         return [Entry(row["seq"], row["data"].encode()) for row in reversed(rows)]
 
     async def bounds(self, channel: str) -> Bounds:
-        for row in await self._fetch("heads", [channel]):
-            return Bounds(row["floor"], row["head"])
-        return Bounds(0, 0)
+        return await self._bounds.bounds(channel)
+
+    async def _read_bounds(self, channels: Sequence[str]) -> dict[str, Bounds]:
+        rows = await self._fetch("heads", channels)
+        return {row["name"]: Bounds(row["floor"], row["head"]) for row in rows}
 
     async def heads(self, channels: Sequence[str]) -> dict[str, int]:
         rows = await self._fetch("heads", list(channels))

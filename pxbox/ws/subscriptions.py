@@ -69,12 +69,12 @@ class Subscriptions:
 
     async def close(self) -> None:
         """Leave every channel."""
+        if self._session is not None:
+            self._parts.acknowledgements.write_soon()
         with trio.CancelScope(shield=True):
             for channel in list(self._subscriptions):
                 await self._leave(channel)
             await self._watching.close()
-            if self._session is not None:
-                self._parts.acknowledgements.write_soon()
 
     def beat(self, heads: dict[str, int]) -> None:
         """Send a Ping, and a heartbeat with the heads of this connection's channels (E7)."""
@@ -86,6 +86,7 @@ class Subscriptions:
         self._look_for_losses()
 
     async def subscribe(self, frame: Subscribe) -> None:
+        """Join a channel at its head, or so many events before it. Raises PxErrors."""
         await self._require_may_watch(frame.channel)
         present = self._subscriptions.get(frame.channel)
         if present is not None:
@@ -112,6 +113,10 @@ class Subscriptions:
         )  # fmt: skip
 
     async def resume(self, frame: Resume) -> None:
+        """Join a channel at a position (E5). Raises PxErrors.
+
+        What fails after the client was told that it begins is told by an error of its own.
+        """
         channel = frame.channel
         await self._require_may_watch(channel)
         if (frame.since is UNSET) is not (frame.epoch is UNSET):
@@ -226,6 +231,7 @@ class Subscriptions:
         return subscription
 
     async def unsubscribe(self, frame: Unsubscribe) -> None:
+        """Leave a channel: nothing of it follows. Raises NotSubscribed."""
         self._watched(frame.channel)
         await self._leave(frame.channel)
         self._send(ServerFrame("ack", id=frame.id, op="unsubscribed", channel=frame.channel))
@@ -260,6 +266,7 @@ class Subscriptions:
                 self._send(ServerFrame("notice", data=data))
 
     def acknowledge(self, frame: Ack) -> None:
+        """Take how far the client has come (E8); never waits. Raises NotSubscribed, InvalidAck."""
         subscription = self._watched(frame.channel)
         if frame.seq > subscription.sent:
             raise InvalidAck(f"{frame.seq} was not sent yet", sent=subscription.sent)
