@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
 from pxbox.cli.exits import Exit
 from tests.cli.asking import Shell
-from tests.cli.terminal import CLEAR_LINE, CTRL_C, DOWN, ENTER, Terminal
+from tests.cli.terminal import CLEAR_LINE, CTRL_C, DOWN, ENTER
 
 TRIP: dict[str, Any] = {
     "title": "Trip",
@@ -37,7 +38,8 @@ TRIP: dict[str, Any] = {
     "if": {"properties": {"way": {"const": "s"}}},
     "then": {"required": ["cabin"], "properties": {"cabin": {"enum": ["in", "out"]}}},
     "$defs": {
-        "place": {"type": "object", "required": ["city"], "properties": {"city": {"type": "string"}}},
+        "place": {"type": "object", "required": ["city"],
+                  "properties": {"city": {"type": "string"}}},
         "guest": {"type": "object", "required": ["first"],
                   "properties": {"first": {"type": "string"}, "child": {"type": "boolean"}}},
     },
@@ -47,6 +49,9 @@ PAIR: dict[str, Any] = {
     "properties": {"a": {"type": "string"}, "b": {"type": "string"}},
     "required": ["a"],
 }
+
+
+COLOUR = re.compile(rb"\x1b\[(?:[0-9]+;)*(?:3[0-8]|9[0-7])[;m]")
 
 
 def status(shell: Shell, id: str) -> str:
@@ -59,7 +64,7 @@ def payload(shell: Shell, id: str) -> Any:
 
 def test_a_hard_form_is_filled_in(shell: Shell, ana: str) -> None:
     id = shell.ask(TRIP, ana, "--deadline", "2h", "--prefill", '{"age": 30}')
-    with shell.acting(ana).terminal("answer", id, piped=True) as seen:
+    with shell.acting(ana).piped_terminal("answer", id) as seen:
         seen.see("Trip, asked by admin, until ")
         seen.see("As in your passport")
         seen.answer("? Your name", "Ana")
@@ -208,8 +213,6 @@ def _editor(directory: Path, *answers: str) -> str:
         "path.write_text('// mine\\n' + answers.pop(0))\n"
         "(here / 'answers.json').write_text(json.dumps(answers))\n"
     )
-    import sys
-
     return f"{sys.executable} {script}"
 
 
@@ -232,14 +235,15 @@ def test_a_deep_answer_is_written_in_an_editor(shell: Shell, ana: str) -> None:
 def test_colours_can_be_turned_off(shell: Shell, ana: str) -> None:
     shell.ask({**PAIR, "title": "\x1b[31mRed"}, ana)
 
-    def shown(**variables: str) -> Terminal:
-        with shell.acting(ana).terminal("inbox", **variables) as seen:
-            assert seen.end()[0] == Exit.DONE
-        return seen
-
-    plain = shown(NO_COLOR="1")
-    assert "[31mRed" in plain.screen.text
-    assert re.search(rb"\x1b\[[0-9;]*3[0-7]", plain.raw) is None
+    with shell.acting(ana).terminal("inbox", NO_COLOR="1") as seen:
+        assert seen.end()[0] == Exit.DONE
+    assert "[31mRed" in seen.screen.text
+    assert COLOUR.search(seen.raw) is None
+    id = shell.ask(PAIR, ana)
+    for variables, coloured in (({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True)):
+        with shell.acting(ana).terminal("answer", id, **variables) as seen:
+            seen.see("? a")
+            assert (COLOUR.search(seen.raw) is not None) is coloured
 
 
 def test_asking_shows_that_it_waits_and_can_be_left(shell: Shell, ana: str) -> None:
