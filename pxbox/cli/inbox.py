@@ -28,7 +28,7 @@ StatusName = Literal["pending", "claimed", "answered", "declined", "cancelled", 
 @dataclass(frozen=True, slots=True)
 class _Filter:
     entity: str | None
-    q: str | None
+    text: str | None
     sort: str
     limit: int
 
@@ -37,7 +37,9 @@ def inbox(
     *,
     status: Annotated[StatusName | None, Parameter(show_default=False)] = None,
     entity: Annotated[str | None, Parameter(metavar="ADDRESS", show_default=False)] = None,
-    q: Annotated[str | None, Parameter(metavar="TEXT", show_default=False)] = None,
+    search: Annotated[
+        str | None, Parameter(name=("--search", "-q"), metavar="TEXT", show_default=False)
+    ] = None,
     sort: Literal["deadline", "created"] = "deadline",
     limit: Annotated[int, Parameter(metavar="N")] = 50,
     json: Switch = False,
@@ -51,7 +53,7 @@ def inbox(
         Only those in this state; all for every one.
     entity
         Only what is addressed to this entity or group of yours.
-    q
+    search
         Only those with this text in their title.
     sort
         What comes first: the nearest deadline, or the newest.
@@ -62,7 +64,7 @@ def inbox(
     """
     if limit < 1:
         raise CommandFailed("--limit must be at least 1.", Exit.WRONG_CALL)
-    wanted = _Filter(entity, q, sort, limit)
+    wanted = _Filter(entity, search, sort, limit)
     page = call(where, lambda px: _find(px, _statuses(status), wanted))
     if json:
         put_json(page)
@@ -116,7 +118,7 @@ async def _page(
     return await px.inquiries(
         entity=wanted.entity,
         status=status,
-        q=wanted.q,
+        q=wanted.text,
         sort_by=wanted.sort,
         limit=min(limit, _LARGEST_PAGE),
         cursor=cursor,

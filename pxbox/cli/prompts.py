@@ -6,7 +6,7 @@ They run outside any event loop: prompt_toolkit brings one of its own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import questionary
@@ -82,7 +82,7 @@ class Form:
         typed = self._run(
             ask(
                 _title(question.about),
-                default=clean(question.start),
+                default=question.start,
                 validate=verdict,
                 instruction=_instruction(question.about, clean(question.hint)),
                 validate_while_typing=False,
@@ -95,13 +95,12 @@ class Form:
         choices = [_choice(option, n) for n, option in enumerate(question.options)]
         if not question.about.required:
             choices.insert(0, questionary.Choice("(skip)", value=SKIPPED))
-        start = None if question.start is None else question.start
         many = len(choices) > _MANY
         found = self._run(
             questionary.select(
                 _title(question.about),
                 choices,
-                default=next((c for c in choices if c.value == start), None),
+                default=next((c for c in choices if c.value == question.start), None),
                 instruction="(arrows, or type to filter)" if many else "(arrows)",
                 use_search_filter=many,
                 use_jk_keys=not many,
@@ -198,6 +197,3 @@ def _instruction(about: About, hint: str) -> str | None:
 
 def _choice(option: Option, value: int, checked: bool = False) -> questionary.Choice:
     return questionary.Choice(clean(option.label) or '""', value=value, checked=checked)
-
-
-Ask = Callable[[Question], Any]

@@ -11,7 +11,8 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _PART = re.compile(r"([0-9]{1,9})([smhdw])")
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _UNITS_SHOWN = 2
-_LONGEST = timedelta(days=36_500)
+_LONGEST = timedelta(days=3_650)
+"""Source: schemas/v1/CreateRequest.json, `deadlineIn`."""
 
 
 def read_moment(text: str, what: str) -> datetime | timedelta:

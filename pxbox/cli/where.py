@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -114,7 +113,7 @@ def _own_token(settings: Settings, where: Where) -> Token:
     if not (settings.secret or settings.secret_file or (settings.data_dir / KEY_FILE).exists()):
         raise CommandFailed(
             f"No token. Set PXBOX_TOKEN (`pxbox token create` makes one where the broker runs), or "
-            f"name the broker's data directory by --data-dir; {_absolute(settings.data_dir)} has "
+            f"name the broker's data directory by --data-dir; {settings.data_dir.absolute()} has "
             "no key.",
             Exit.AUTH,
         )
@@ -129,7 +128,3 @@ def _own_token(settings: Settings, where: Where) -> Token:
     except Unauthenticated as error:
         raise SettingsError(f"Nobody can be called so: {error.detail}.") from None
     return fresh
-
-
-def _absolute(path: Path) -> Path:
-    return path.absolute()

@@ -140,8 +140,8 @@ class AsyncPxBox:
     ) -> wire.RequestPage:
         """A page of what is addressed to the caller's entities, and where their channels stood.
 
-        `entity` is any address of one of them. `q` looks into titles. `sort_by` is `deadline` or
-        `created`.
+        `entity` is any address of one of them, and leaves out the others, its groups too. `q` looks
+        into titles. `sort_by` is `deadline` or `created`.
         """
         input = {
             "entityId": None if entity is None else await self.entity_id(entity),

@@ -20,6 +20,7 @@ from pxbox.client.retry import Backoff
 from pxbox.client.waits import until_live
 from pxbox.client.watch import Watch
 from pxbox.model import wire
+from pxbox.model.entity import COLLECTIVE
 from pxbox.model.request import OPEN, Status
 
 if TYPE_CHECKING:
@@ -86,6 +87,9 @@ class Inbox:
         self._px = px
         self._entity = entity
         self._entity_id = ""
+        # A person's list has what their groups are asked, unless one entity alone is asked for.
+        self._only: str | None = None
+        self._unsettled = False
         self._items: dict[str, wire.RequestSummary] = {}
         # What iterating has told of, and what may differ from that now.
         self._shown: dict[str, wire.RequestSummary] = {}
@@ -104,8 +108,14 @@ class Inbox:
         return sorted(self._items.values(), key=_rank)
 
     async def __aenter__(self) -> Self:
-        self._entity_id = await self._px.entity_id(self._entity)
+        entity = await self._px.entities.get(self._entity)
+        self._entity_id = entity.id
+        self._only = entity.id if entity.kind in COLLECTIVE else None
         await self._reload()
+        if f"entity:{entity.id}" not in self._positions:
+            # It is not the one that the caller acts as: then it is asked for by its id.
+            self._only = entity.id
+            await self._reload()
         self._shown = dict(self._items)
         self._touched.clear()
         self._px.link.start(self._run)
@@ -183,7 +193,7 @@ class Inbox:
         cursor: str | None = None
         while True:
             page = await self._px.inquiries(
-                entity=self._entity_id, status=status, limit=PAGE_ITEMS, cursor=cursor
+                entity=self._only, status=status, limit=PAGE_ITEMS, cursor=cursor
             )
             yield page
             cursor = page.next_cursor
@@ -209,6 +219,8 @@ class Inbox:
                 group.start_soon(self._stay, watch)
             for _ in range(READS_AT_ONCE):
                 group.start_soon(self._read, dirty)
+            if self._unsettled:
+                group.start_soon(self._settle)
             await self._stale.wait()
             group.cancel_scope.cancel()
 
@@ -226,8 +238,15 @@ class Inbox:
     def _is_about_channels(self, item: Event | Gap) -> bool:
         """Has the entity another set of channels, or was something missed?"""
         if isinstance(item, MembershipEvent):
+            self._unsettled = self._unsettled or item.entity_id == self._entity_id
             return item.entity_id == self._entity_id
         return isinstance(item, Gap)
+
+    async def _settle(self) -> None:
+        """Brokers may go by memberships as they were for moments: then it is read once more."""
+        await anyio.sleep(timing.MEMBERSHIP_SECONDS)
+        self._unsettled = False
+        self._stale.set()
 
     async def _stay(self, watch: Watch) -> None:
         """Where the channel stays away for a while, the list is read without it."""

@@ -146,6 +146,18 @@ class Link:
         self._lanes.append(lane)
         return lane
 
+    @property
+    def connections(self) -> int:
+        """How many WebSockets there are now."""
+        return sum(lane.connection is not None for lane in self._lanes)
+
+    def leave(self, lane: Lane, channel: str) -> None:
+        """The channel is watched there no more; a connection that nothing needs is closed."""
+        lane.channels.discard(channel)
+        if not lane.channels and lane is not self.main:
+            self._lanes.remove(lane)
+            lane.close()
+
     def start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Have it done until the client is closed."""
         assert self._group is not None, "the client is used inside `async with`"
@@ -162,6 +174,7 @@ class Lane:
     def __init__(self, link: Link, session: str | None) -> None:
         self._link = link
         self._started = False
+        self._scope = anyio.CancelScope()
         self._news = anyio.Event()
         self.session = session
         self.channels: set[str] = set()
@@ -187,15 +200,20 @@ class Lane:
         """Return when a connection was made or lost, or could not be made."""
         await self._news.wait()
 
+    def close(self) -> None:
+        """Say goodbye; nothing uses it any more."""
+        self._scope.cancel()
+
     async def _run(self) -> None:
         backoff = Backoff()
-        while not self.final:
-            started = anyio.current_time()
-            after = await self._connect()
-            if anyio.current_time() - started > timing.STEADY_SECONDS and self.failure is None:
-                backoff.reset()
-            if not self.final:
-                await anyio.sleep(backoff.next(after))
+        with self._scope:
+            while not self.final:
+                started = anyio.current_time()
+                after = await self._connect()
+                if anyio.current_time() - started > timing.STEADY_SECONDS and not self.failure:
+                    backoff.reset()
+                if not self.final:
+                    await anyio.sleep(backoff.next(after))
 
     async def _connect(self) -> float:
         """Make one connection and stay on it; return how long to stay away."""

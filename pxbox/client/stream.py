@@ -95,7 +95,7 @@ class EventStream:
         return self
 
     async def __anext__(self) -> Event | Gap:
-        return await self._watch.take_next()
+        return await self.watch.take_next()
 
     def ack(self, item: Event | Gap) -> None:
         """Everything up to this one was dealt with.
@@ -103,15 +103,16 @@ class EventStream:
         With a session name the broker keeps that, and the next stream of the session, in whatever
         process, goes on from there.
         """
-        self._watch.acknowledge(item.position)
+        self.watch.acknowledge(item.position)
 
     @property
     def channel(self) -> str:
         """The channel's full name, with the id of its entity."""
-        return self._watch.channel
+        return self.watch.channel
 
     @property
-    def _watch(self) -> Watch:
+    def watch(self) -> Watch:
+        """What goes on behind it."""
         assert self._running is not None, "a stream is used inside `async with`"
         return self._running.watch
 

@@ -25,3 +25,5 @@ POLL_SECONDS = 25
 RELOAD_SECONDS = 5.0
 # For a REST reply, beyond what a long poll may take.
 REPLY_SECONDS = 30.0
+# The contract allows a membership to be this old, and a little more for the way.
+MEMBERSHIP_SECONDS = 2.5

@@ -104,7 +104,7 @@ class Watch:
                 except PxBoxError as error:
                     self.refused(error)
         finally:
-            lane.channels.discard(self.channel)
+            self._link.leave(lane, self.channel)
 
     async def _through(self, lane: Lane) -> None:
         """Watch on one connection, until that or the subscription ends."""

@@ -68,8 +68,11 @@ class Shell:
         process.stdin = None
         return process
 
-    def terminal(self, *arguments: str, piped: bool = False, **variables: str) -> Terminal:
+    def terminal(self, *arguments: str, **variables: str) -> Terminal:
         """The command in a terminal of its own."""
-        return Terminal(
-            ["-m", "pxbox", *arguments], self.directory, self.environ | variables, piped=piped
-        )
+        environ = self.environ | variables
+        return Terminal(["-m", "pxbox", *arguments], self.directory, environ)
+
+    def piped_terminal(self, *arguments: str) -> Terminal:
+        """The same, with its standard output going elsewhere."""
+        return Terminal(["-m", "pxbox", *arguments], self.directory, self.environ, piped=True)

@@ -2,19 +2,57 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from pxbox.cli.exits import Exit
 from pxbox.settings import OPTIONS
-from tests.cli.conftest import Pxbox, refused
+from tests.cli.conftest import ROOT, Pxbox, refused
+
+COMMANDS = (
+    "serve", "doctor", "migrate", "ask", "show", "cancel", "inbox", "claim", "answer", "release",
+    "decline", "watch", "token", "entities",
+)  # fmt: skip
 
 
 def test_help_names_every_command(pxbox: Pxbox) -> None:
     shown = pxbox("--help")
     assert shown.returncode == 0
-    for command in ("serve", "token", "doctor", "migrate", "restore-done"):
-        assert command in shown.stdout
+    for command in COMMANDS:
+        assert f" {command} " in shown.stdout
+
+
+def test_every_command_is_documented() -> None:
+    text = "".join((ROOT / "docs" / name).read_text() for name in ("cli.md", "operating.md"))
+    for command in COMMANDS:
+        assert f"`{command}" in text or f"`pxbox {command}" in text
+
+
+def test_every_exit_code_is_documented() -> None:
+    rows = re.findall(r"^\| ([0-9]+) \| ", (ROOT / "docs/cli.md").read_text(), re.MULTILINE)
+    assert [int(row) for row in rows] == list(Exit)
+
+
+def test_the_shell_completes_commands_and_options(pxbox: Pxbox, tmp_path: Path) -> None:
+    script = tmp_path / "pxbox.bash"
+    # At home is where a line for the shell's start is written.
+    made = pxbox("--install-completion", "--shell", "bash", "--output", script, HOME=str(tmp_path))
+    assert made.returncode == 0, made.stderr
+    words = (
+        f"source {script}; COMP_WORDS=(pxbox {{}}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); "
+        '_pxbox; echo "${COMPREPLY[@]}"'
+    )
+
+    def completed(typed: str) -> set[str]:
+        run = ["bash", "-c", words.replace("{}", typed)]
+        return set(subprocess.run(run, capture_output=True, text=True, check=True).stdout.split())
+
+    assert completed("inb") == {"inbox"}
+    assert "--deadline" in completed("ask --dead")
+    assert completed("entities add") == {"add-member"}
 
 
 def test_version_prints_one_line(pxbox: Pxbox) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import anyio
 import pytest
 
-from pxbox.client import AsyncPxBox, Event, EventStream, Gap, Position, RequestEvent, errors
+from pxbox.client import AsyncPxBox, Event, EventStream, Gap, Position, RequestEvent, errors, timing
+from pxbox.client.waits import until_live
 from tests.brokers import Broker
 from tests.client.people import CITY, Cast
 from tests.client.running import on_both
@@ -88,8 +89,32 @@ async def test_two_streams_of_one_channel_do_not_disturb_each_other(module_broke
         await asker.requests.create(CITY, to=people.alice)
         async with alice.events(channel, since=0) as second:
             assert (await take(second, 1))[0].seq == 1
+            assert alice.link.connections == 2
+        assert alice.link.connections == 1
         await asker.requests.create(CITY, to=people.alice)
         assert [event.seq for event in await take(first, 2)] == [1, 2]
+
+
+@on_both
+async def test_an_event_that_a_heartbeat_tells_of_and_that_does_not_come_is_asked_for(
+    module_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """E7: the loss of the last event is noticed too."""
+    monkeypatch.setattr(timing, "LATE_SECONDS", 0.05)
+    people = Cast(module_broker)
+    await people.introduce()
+    async with (
+        people.asking() as asker,
+        people.responding() as alice,
+        alice.events(f"entity:{people.alice}") as stream,
+    ):
+        watch = stream.watch
+        watch.beat(1)
+        while watch.live:
+            await watch.wait_news()
+        await until_live(watch)
+        await asker.requests.create(CITY, to=people.alice)
+        assert (await take(stream, 1))[0].seq == 1
 
 
 @on_both
@@ -107,6 +132,27 @@ async def test_an_inbox_follows_what_happens(module_broker: Broker) -> None:
             change = await anext(inbox)
             assert (change.kind, change.item.id) == ("removed", old.id)
             assert [item.id for item in inbox.items] == [new.id]
+
+
+@on_both
+async def test_an_inbox_follows_the_groups_of_its_entity(module_broker: Broker) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    group = f"group:team-{people.alice}"
+    async with (
+        people.client("admin") as admin,
+        people.responding() as alice,
+        alice.inbox(people.alice) as inbox,
+    ):
+        await admin.entities.create("group", group.partition(":")[2])
+        old = await admin.requests.create(CITY, to=group)
+        await admin.entities.add_member(group, people.alice)
+        assert (await anext(inbox)).item.id == old.id
+        new = await admin.requests.create(CITY, to=group)
+        assert (await anext(inbox)).item.id == new.id
+        await admin.entities.remove_member(group, people.alice)
+        assert {(await anext(inbox)).item.id, (await anext(inbox)).item.id} == {old.id, new.id}
+        assert inbox.items == []
 
 
 @on_both

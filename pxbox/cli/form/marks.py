@@ -15,7 +15,7 @@ class Known:
     """The answer so far, and where it has to be asked about again.
 
     Without `again` everything is asked, and what is known is what each line starts with. With it,
-    only these places and what is inside them; in the objects of `incomplete`, what is missing.
+    only these places and what is inside them; in the objects of `incomplete`, what they lack.
     """
 
     value: Any = SKIPPED
@@ -37,10 +37,16 @@ class Known:
         """Whether the value as a whole is asked about: not only something inside it."""
         if self.again is None:
             return True
-        if any(_within(pointer, place) for place in self.again):
-            return True
-        parent = pointer.rpartition("/")[0]
-        return bool(pointer) and parent in self.incomplete and self.at(pointer) is SKIPPED
+        return any(_within(pointer, place) for place in self.again)
+
+    def asking_too(self, pointer: str) -> Known:
+        """The same, with one place more to be asked about."""
+        return self if self.again is None else replace(self, again=self.again | {pointer})
+
+    def lacks(self, pointer: str) -> bool:
+        """Whether this is missing from an object that is known to lack something."""
+        parent, slash, _ = pointer.rpartition("/")
+        return bool(slash) and parent in self.incomplete and self.at(pointer) is SKIPPED
 
     def stands(self, pointer: str) -> bool:
         """Whether nothing there or inside it is asked about."""

@@ -27,9 +27,12 @@ class Walk:
     sheet: Sheet
     known: Known = field(default_factory=Known)
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _before: frozenset[str] = frozenset()
 
     def run(self) -> Asking:
-        """Ask for the whole answer, or for what of it is to be asked again."""
+        """Ask for the whole answer, or for what of it is to be asked again, and for what is new:
+        another answer may have brought it in."""
+        self._before = frozenset(self.asked)
         return (yield from self.value([self.sheet.schema], About("", (), "", required=True)))
 
     def value(self, schemas: list[Schema], about: About) -> Asking:
@@ -37,6 +40,9 @@ class Walk:
         view = self.sheet.view(*schemas)
         known = self.known.at(about.pointer)
         about = replace(about, help=about.help or view.help)
+        new = self._before and about.pointer not in self._before
+        if new or (about.required and self.known.lacks(about.pointer)):
+            self.known = self.known.asking_too(about.pointer)
         self.asked[about.pointer] = about.trail
         if view.impossible:
             return SKIPPED

@@ -40,7 +40,12 @@ class Filled:
 def fill(schema: Any, said: Said | None = None, known: Known | None = None) -> Filled:
     """Fill in the form. `said` has by place what was typed, or the label that was picked; a list
     where the place comes several times. What it does not name is skipped, or taken as it starts."""
-    walk = Walk(Sheet(schema), known or Known())
+    return fill_again(Walk(Sheet(schema)), said, known)
+
+
+def fill_again(walk: Walk, said: Said | None = None, known: Known | None = None) -> Filled:
+    """The same, by a walk that may have been gone before."""
+    walk.known = known or Known()
     left = {place: list(v) if isinstance(v, list) else [v] for place, v in (said or {}).items()}
     filled = Filled(None, [], [], walk)
     run = walk.run()

@@ -9,7 +9,7 @@ import pytest
 from pxbox.cli.form.marks import Known, to_mend
 from pxbox.cli.form.question import SKIPPED, Pick, PickMany, Text, YesNo
 from pxbox.cli.form.sheet import Sheet
-from tests.cli.form.filling import Said, fill, refusal
+from tests.cli.form.filling import Said, fill, fill_again, refusal
 
 TEXT: dict[str, Any] = {"type": "string"}
 NUMBER: dict[str, Any] = {"type": "integer"}
@@ -215,6 +215,29 @@ def test_of_what_is_missing_only_that_is_asked() -> None:
     filled = fill(schema, {"/b": "y"}, known)
     assert filled.asked == ["/b"]
     assert filled.value == {"a": "x", "b": "y"}
+
+
+def test_what_a_changed_answer_brings_in_is_asked_for() -> None:
+    first = fill(CONDITION, {"/kind": "a"})
+    changed = Known(first.value, frozenset({"/kind"}))
+    second = fill_again(first.walk, {"/kind": "b", "/more": "1"}, changed)
+    assert (second.asked, second.value) == (["/kind", "/more"], {"kind": "b", "more": 1})
+    errors = first.walk.sheet.errors(second.value)
+    third = fill_again(first.walk, {"/why": "so"}, to_mend(second.value, errors))
+    assert (third.asked, third.value) == (["/why"], {"kind": "b", "more": 1, "why": "so"})
+
+
+def test_what_a_changed_answer_takes_away_is_dropped() -> None:
+    first = fill(CONDITION, {"/kind": "b", "/why": "so", "/more": "1"})
+    changed = Known(first.value, frozenset({"/kind"}))
+    second = fill_again(first.walk, {"/kind": "a"}, changed)
+    assert second.value == {"kind": "a", "why": "so"}
+
+
+def test_what_was_optional_and_skipped_is_not_asked_when_something_else_is_missing() -> None:
+    schema = members({"a": TEXT, "b": TEXT, "c": TEXT}, "a")
+    errors = Sheet(schema).errors({})
+    assert fill(schema, {"/a": "x"}, to_mend({}, errors)).asked == ["/a"]
 
 
 def test_an_error_of_the_whole_asks_for_all_of_it_again() -> None:
