@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
+from uuid import UUID
 
 import trio
 
@@ -297,7 +298,7 @@ def _alarm_clock(system: System, views: Views, log: Log) -> AlarmClock[DueAlarm]
 def _courier(system: System, flows: FlowViews, log: Log) -> AlarmClock[TakenMessage]:
     async def deliver(message: TakenMessage) -> None:
         kind, _, id = message.recipient.partition(":")
-        told = read_message(message.id, message.body)
+        told = read_message(UUID(message.id), message.body)
         await system.ask(Address(kind, id), told, ASK_SECONDS)
 
     def failed(error: Exception) -> None:

@@ -14,22 +14,28 @@ import trio
 # A due alarm fires within a second: a look every half of one leaves the other for the firing.
 LOOK_SECONDS = 0.5
 MOST_AT_ONCE = 100
-# A taken alarm whose firing failed is tried again after this.
-INVISIBLE = timedelta(seconds=30)
+# A taken alarm is tried again after this, where its firing failed or its process died: longer than
+# a commit may take. That it is fired twice at once costs a refusal, and does nothing (S10).
+INVISIBLE = timedelta(seconds=10)
 
 
-class DueAlarm(Protocol):
+class DueWork(Protocol):
+    """Something to do. Of two with one id, the `generation` tells which is meant."""
+
     @property
     def id(self) -> str: ...
     @property
     def generation(self) -> int: ...
+
+
+class DueAlarm(DueWork, Protocol):
     @property
     def due(self) -> datetime: ...
     @property
     def subject(self) -> str: ...
 
 
-Due = TypeVar("Due")
+Due = TypeVar("Due", bound=DueWork)
 
 
 class AlarmClock(Generic[Due]):
@@ -47,7 +53,7 @@ class AlarmClock(Generic[Due]):
         self._take = take
         self._fire = fire
         self._on_failure = on_failure
-        self._firing = 0
+        self._firing: set[tuple[str, int]] = set()
         self._fired = trio.Event()
 
     async def run(self) -> None:
@@ -56,19 +62,21 @@ class AlarmClock(Generic[Due]):
             while True:
                 room = await self._room()
                 taken = await self._take_due(room)
-                self._firing += len(taken)
                 for alarm in taken:
-                    nursery.start_soon(self._fire_one, alarm)
+                    # One that takes longer than it is invisible comes once more.
+                    if (alarm.id, alarm.generation) not in self._firing:
+                        self._firing.add((alarm.id, alarm.generation))
+                        nursery.start_soon(self._fire_one, alarm)
                 if len(taken) < room:
                     await trio.sleep(LOOK_SECONDS)
 
     async def _room(self) -> int:
         """How many more may be fired now. One that takes long holds up no other; waiting until
         half of them are done keeps the takes large."""
-        while self._firing > MOST_AT_ONCE // 2:
+        while len(self._firing) > MOST_AT_ONCE // 2:
             self._fired = trio.Event()
             await self._fired.wait()
-        return MOST_AT_ONCE - self._firing
+        return MOST_AT_ONCE - len(self._firing)
 
     async def _take_due(self, most: int) -> Sequence[Due]:
         try:
@@ -83,5 +91,5 @@ class AlarmClock(Generic[Due]):
         except Exception as error:
             self._on_failure(error)
         finally:
-            self._firing -= 1
+            self._firing.discard((alarm.id, alarm.generation))
             self._fired.set()

@@ -17,6 +17,8 @@ from pxbox.ports import Era, Installations
 
 LOOK_SECONDS = 1.0
 MOST_SEEN = 10_000
+# No event can have a greater number: whoever says so was given none.
+MOST_SEQ = 2**63 - 1
 
 
 class Seen:
@@ -96,7 +98,10 @@ class EpochWatch:
     async def client_ahead(self, channel: str, seq: int) -> bool:
         """A client says that it was given this event in the present epoch. Whether that has
         ended it."""
-        if not await self._installations.suspect(self._epoch, {channel: seq}, by_client=True):
+        said = {channel: seq}
+        if seq > MOST_SEQ or not await self._installations.suspect(
+            self._epoch, said, by_client=True
+        ):
             return False
         await self.look()
         return True

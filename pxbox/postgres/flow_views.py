@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 import asyncpg
 import msgspec
@@ -55,10 +54,12 @@ class Runnable:
 
 @dataclass(frozen=True, slots=True)
 class TakenMessage:
-    id: UUID
+    """`generation` counts how often it was taken."""
+
+    id: str
     recipient: str
     body: bytes
-    attempts: int
+    generation: int
 
 
 class FlowViews:
@@ -177,7 +178,7 @@ class FlowViews:
     async def take_messages(self, most: int, invisible: timedelta) -> list[TakenMessage]:
         rows = await self._reader.fetch("take_messages", most, invisible)
         return [
-            TakenMessage(row["id"], row["recipient"], row["body"].encode(), row["attempts"])
+            TakenMessage(str(row["id"]), row["recipient"], row["body"].encode(), row["attempts"])
             for row in rows
         ]
 

@@ -109,6 +109,7 @@ async def test_a_client_that_is_ahead_is_answered_when_all_is_done(
     watched: Watched, autojump_clock: MockClock
 ) -> None:
     assert not await watched.watch.client_ahead("a", 5)
+    assert not await watched.watch.client_ahead("a", 2**63)
     assert await watched.watch.client_ahead("a", 6)
     assert watched.begun == [Era("two", "a client was ahead")]
 

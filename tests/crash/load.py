@@ -25,6 +25,7 @@ PATHS = {
     "createRequest": "/v1/requests",
     "claimRequest": "/v1/requests/{id}/claim",
     "postResponse": "/v1/requests/{id}/response",
+    "cancelRequest": "/v1/requests/{id}/cancel",
 }
 
 
