@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import math
 import resource
@@ -22,10 +23,10 @@ from pxbox.behaviors.entity import EntityActor
 from pxbox.behaviors.housekeeping import purge_at_times
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
-from pxbox.bridge import Bridge, open_bridge
 from pxbox.domain.alarms import AlarmKind
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import open_servers
+from pxbox.jobs import open_residents
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log
@@ -104,14 +105,14 @@ async def serve(settings: Settings, on_listening: OnListening) -> None:
     secret = signing_secret(settings)
     async with AsyncExitStack() as stack:
         database_url, redis_url = await _servers(stack, settings)
-        bridge = await stack.enter_async_context(open_bridge())
+        residents = await stack.enter_async_context(open_residents())
         try:
-            for name in await bridge.run(lambda: migrate(database_url)):
+            for name in await _migrate(database_url):
                 log.info("migrated", migration=name)
         except FAILURES as error:
             raise OperatorError(f"the database cannot be used: {why_unreachable(error)}") from None
         reader = Reader(database_url)
-        reader.open(bridge)
+        reader.open(residents)
         installation = await install(reader, new_uuid(), fingerprint(secret))
         if installation.secret_fingerprint != fingerprint(secret):
             raise OperatorError(
@@ -119,9 +120,14 @@ async def serve(settings: Settings, on_listening: OnListening) -> None:
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
         core = await stack.enter_async_context(
-            _core(bridge, reader, database_url, redis_url, installation.epoch, log)
+            _core(residents, reader, database_url, redis_url, installation.epoch, log)
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), log)
+
+
+async def _migrate(database_url: str) -> list[str]:
+    """Bring the database up to date by asyncpg as it is: it runs on asyncio, in a thread."""
+    return await trio.to_thread.run_sync(lambda: asyncio.run(migrate(database_url)))
 
 
 async def _servers(stack: AsyncExitStack, settings: Settings) -> tuple[str, str]:
@@ -146,7 +152,7 @@ async def _servers(stack: AsyncExitStack, settings: Settings) -> tuple[str, str]
 
 @asynccontextmanager
 async def _core(
-    bridge: Bridge, reader: Reader, database_url: str, redis_url: str, epoch: str, log: Log
+    residents: trio.Nursery, reader: Reader, database_url: str, redis_url: str, epoch: str, log: Log
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -168,8 +174,8 @@ async def _core(
         relay = Relay(log_of_events, streams, channels.deliver, channels.look)
         watch = Watch(relay.watch, relay.unwatch)
         journal = PostgresJournal(database_url, views, relay.logged, relay.relayed)
-        await journal.open(bridge)
-        streams.open(bridge, relay.wake)
+        await journal.open(residents)
+        streams.open(residents, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         around = Surroundings(journal, directory, views, schemas, reply_to_keep)
         refusals = (PxError, LogUnavailable)

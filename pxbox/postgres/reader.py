@@ -1,4 +1,4 @@
-"""Reads: a few resident asyncio tasks with a connection each, and loads of rows in batches."""
+"""Reads: a few resident tasks with a connection each, and loads of rows in batches."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import trio
 
-from pxbox.bridge import Bridge, Job, Lane, LaneFull
+from pxbox.jobs import Job, Lane, LaneFull
 from pxbox.model.errors import Overloaded, Unavailable
 from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
 from pxbox.postgres.statements import sql
@@ -31,10 +32,10 @@ class Reader:
         self._statements: Lane[Statement, Any] = Lane(QUEUE_BOUND)
         self._rows: Lane[RowKey, asyncpg.Record | None] = Lane(QUEUE_BOUND)
 
-    def open(self, bridge: Bridge) -> None:
+    def open(self, residents: trio.Nursery) -> None:
         for n in range(READERS):
-            bridge.start(lambda name=f"reader {n}": self._serve(name))  # type: ignore[misc]
-        bridge.start(self._serve_rows)
+            residents.start_soon(self._serve, f"reader {n}")
+        residents.start_soon(self._serve_rows)
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of the statement `sql/<name>.sql`."""
@@ -65,7 +66,7 @@ class Reader:
                 for job in await self._statements.take(1):
                     await _perform(connection, job)
         finally:
-            await connection.close()
+            connection.close()
 
     async def _serve_rows(self) -> None:
         connection = Connection(self._dsn, "rows")
@@ -74,7 +75,7 @@ class Reader:
                 jobs = await self._rows.take(MOST_ROWS)
                 await _read_rows(connection, jobs)
         finally:
-            await connection.close()
+            connection.close()
 
 
 async def _read_rows(

@@ -12,7 +12,7 @@ import structlog
 from structlog.testing import LogCapture
 
 from pxbox.app import Core, _core
-from pxbox.bridge import open_bridge
+from pxbox.jobs import open_residents
 from pxbox.model.decoding import decode_input
 from pxbox.model.ids import new_uuid
 from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
@@ -110,11 +110,11 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         processors=[logged],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         reader = Reader(url)
-        reader.open(bridge)
+        reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
         epoch = installation.epoch
-        async with _core(bridge, reader, url, "memory://", epoch, cast(Log, log)) as core:
+        async with _core(residents, reader, url, "memory://", epoch, cast(Log, log)) as core:
             yield Broker(core)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []
