@@ -151,7 +151,11 @@ class Session:
             await self._ended.park()
         self._in_flight += 1
         turn = self._turns.next(None if isinstance(frame, Cmd) else frame.channel)
-        nursery.start_soon(self._in_its_turn, frame, turn)
+        if isinstance(frame, Cmd):
+            # Not cancelled when the client leaves, and so free to do the actor's turn itself (A3).
+            self._parts.system.start(self._in_its_turn, frame, turn)
+        else:
+            nursery.start_soon(self._in_its_turn, frame, turn)
 
     def _unreadable(self, raw: bytes, error: PxError) -> None:
         self._bad_frames += 1
