@@ -2,13 +2,14 @@
 
 The first message for an actor at rest starts one short task, which handles what is in the
 mailbox, one message after another, and ends. So a waiting actor costs no task, and no message
-waits for another actor.
+waits for another actor. A task that was begun by `start` needs no second one: what it asks of an
+actor at rest is handled in itself.
 """
 
 from __future__ import annotations
 
 import contextvars
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from math import inf
 
@@ -33,12 +34,14 @@ class System:
     opened the system, not those of the sender: one turn follows another in the same task.
     """
 
-    def __init__(self, nursery: trio.Nursery, turns: Turns) -> None:
+    def __init__(self, nursery: trio.Nursery, askers: trio.Nursery, turns: Turns) -> None:
         self._nursery = nursery
+        self._askers = askers
         self._turns = turns
         self._kinds: dict[str, Kind] = {}
         self._deadlines = Deadlines()
         self._nap = trio.CancelScope()
+        self._outside = contextvars.copy_context()
         self._context = contextvars.copy_context()
         self._context.run(_turn_of.set, self)
         self._running = 0
@@ -65,6 +68,14 @@ class System:
             raise ValueError(f"kind {kind!r} is registered already")
         self._kinds[kind] = Kind(kind, factory, limits or Limits(), refusals, prompt=prompt)
 
+    def start(self, run: Callable[..., Awaitable[object]], *args: object) -> None:
+        """Run a task of the system's own, which only the system's end cancels.
+
+        What it asks of an actor at rest costs a fraction of what it costs other tasks. It must
+        contain its errors: one that escapes ends the system. Not from a turn.
+        """
+        self._outside.run(self._start, run, args)
+
     async def ask(self, address: Address, message: object, timeout: float) -> object:
         """Send `message` and return the reply, if it comes within `timeout` seconds.
 
@@ -74,14 +85,21 @@ class System:
         failed with; TurnAbandoned or AskTimeout, after which the outcome is unknown.
 
         Neither a timeout nor cancelling the asker takes the message back (A3). An asker that is
-        cancelled already sends nothing.
+        cancelled already sends nothing. A task of `start` is not timed out while the actor handles
+        its message, for it is what does the handling; only while it waits behind others.
         """
         if not timeout >= 0:
             raise ValueError("timeout must be non-negative")
         await trio.lowlevel.checkpoint_if_cancelled()
         letter = Letter(message, told=False)
-        self._post(address, letter)
-        await self._wait(letter, trio.current_time() + timeout)
+        kind, activation = self._put(address, letter)
+        if activation.running:
+            await self._wait(letter, trio.current_time() + timeout)
+        elif trio.lowlevel.current_task().parent_nursery is self._askers:
+            await self._handle_here(kind, activation)
+        else:
+            self._begin(kind, activation)
+            await self._wait(letter, trio.current_time() + timeout)
         if not letter.settled:
             raise AskTimeout(address, timeout)
         return letter.result()
@@ -93,7 +111,9 @@ class System:
         """
         letter = Letter(message, told=True)
         if not self._handle_now(address, letter):
-            self._post(address, letter)
+            kind, activation = self._put(address, letter)
+            if not activation.running:
+                self._begin(kind, activation)
 
     async def drain(self, grace_seconds: float) -> int:
         """Refuse messages from outside, finish what is queued, and stop (A6).
@@ -123,19 +143,23 @@ class System:
         """Return the figures of each kind; the cost does not grow with the actors."""
         return {name: kind.stats() for name, kind in self._kinds.items()}
 
-    def _post(self, address: Address, letter: Letter) -> None:
+    def _start(self, run: Callable[..., Awaitable[object]], args: tuple[object, ...]) -> None:
+        self._askers.start_soon(run, *args)
+
+    def _put(self, address: Address, letter: Letter) -> tuple[Kind, Activation]:
         kind = self._kinds.get(address.kind)
         if kind is None:
             raise UnknownKind(address)
         if self._draining and (self._stopped or _turn_of.get() is not self):
             raise Draining(address)
         self._turns.check(address)
-        activation = kind.put(address, letter)
-        if not activation.running:
-            kind.start(activation)
-            self._running += 1
-            # Not in the sender's context: the next message of the task may have another sender.
-            self._context.run(self._spawn, kind, activation)
+        return kind, kind.put(address, letter)
+
+    def _begin(self, kind: Kind, activation: Activation) -> None:
+        kind.start(activation)
+        self._running += 1
+        # Not in the sender's context: the next message of the task may have another sender.
+        self._context.run(self._spawn, kind, activation)
 
     def _handle_now(self, address: Address, letter: Letter) -> bool:
         kind = self._kinds.get(address.kind)
@@ -154,6 +178,23 @@ class System:
             await letter.wait()
         finally:
             self._deadlines.remove()
+
+    async def _handle_here(self, kind: Kind, activation: Activation) -> None:
+        """Handle what was just put into the mailbox of an actor at rest, in the asker's task."""
+        kind.start(activation)
+        self._running += 1
+        inside = _turn_of.set(self)
+        try:
+            await self._turns.handle(kind, activation)
+        except BaseException:
+            self._abandon()
+            raise
+        finally:
+            _turn_of.reset(inside)
+            if activation.queue and not self._stopped:
+                self._context.run(self._spawn, kind, activation)
+            else:
+                self._rest(kind, activation)
 
     async def _run(self, kind: Kind, activation: Activation) -> None:
         """Handle what is in the mailbox of `activation`, and what comes meanwhile."""
@@ -213,8 +254,8 @@ class System:
         cls, turns: Turns, *, task_status: trio.TaskStatus[System] = trio.TASK_STATUS_IGNORED
     ) -> None:
         # A nursery of its own: stopping the turns must not cancel whoever opened the system.
-        async with trio.open_nursery() as nursery:
-            system = cls(nursery, turns)
+        async with trio.open_nursery() as nursery, trio.open_nursery() as askers:
+            system = cls(nursery, askers, turns)
             task_status.started(system)
             await system._keep_time()
 

@@ -24,7 +24,7 @@ from actors.journal import Commit, Committed
 from bench.commits import Crowd, lifecycle
 from bench.load import cpu_seconds, quantile, report
 from bench.peers import plain_commits
-from pxbox.bridge import open_bridge
+from pxbox.jobs import open_residents
 from pxbox.postgres.journal import Logged, PostgresJournal
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
@@ -128,11 +128,11 @@ class Relay:
 async def by_journal(job: Job) -> Outcome:
     """Commit through the broker's journal, on trio."""
     relay = Relay()
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         reader = Reader(job.database_url)
-        reader.open(bridge)
+        reader.open(residents)
         journal = PostgresJournal(job.database_url, Views(reader), relay.on_logged, relay.relayed)
-        await journal.open(bridge)
+        await journal.open(residents)
         meter = Meter(await trio.to_thread.run_sync(agreed_start), job.seconds)
 
         async def write(commit: Commit) -> None:

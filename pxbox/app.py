@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import math
 import random
@@ -33,10 +34,10 @@ from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.behaviors.request_commit import alarm_kind
-from pxbox.bridge import Bridge, open_bridge
 from pxbox.domain.inbox import Thresholds
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import logged, open_missing
+from pxbox.jobs import open_residents
 from pxbox.listening import Share
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
@@ -146,14 +147,14 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
         database_url, redis_url = await stack.enter_async_context(
             open_missing(settings.data_dir, settings.database_url, settings.redis_url, logged(log))
         )
-        bridge = await stack.enter_async_context(open_bridge())
+        residents = await stack.enter_async_context(open_residents())
         try:
-            for name in await bridge.run(lambda: migrate(database_url)):
+            for name in await _migrate(database_url):
                 log.info("migrated", migration=name)
         except FAILURES as error:
             raise OperatorError(f"the database cannot be used: {why_unreachable(error)}") from None
         reader = Reader(database_url)
-        reader.open(bridge)
+        reader.open(residents)
         installation = await install(reader, new_uuid(), fingerprint(secret))
         if installation.secret_fingerprint != fingerprint(secret):
             raise OperatorError(
@@ -161,7 +162,15 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
         core = await stack.enter_async_context(
-            _core(bridge, reader, database_url, redis_url, installation, log, _thresholds(settings))
+            _core(
+                residents,
+                reader,
+                database_url,
+                redis_url,
+                installation,
+                log,
+                _thresholds(settings),
+            )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
 
@@ -173,9 +182,14 @@ def _thresholds(settings: Settings) -> Thresholds:
     )
 
 
+async def _migrate(database_url: str) -> list[str]:
+    """Bring the database up to date by asyncpg as it is: it runs on asyncio, in a thread."""
+    return await trio.to_thread.run_sync(lambda: asyncio.run(migrate(database_url)))
+
+
 @asynccontextmanager
 async def _core(
-    bridge: Bridge,
+    residents: trio.Nursery,
     reader: Reader,
     database_url: str,
     redis_url: str,
@@ -226,8 +240,8 @@ async def _core(
         )  # fmt: skip
         watch = Watch(relay.watch, relay.unwatch)
         journal = PostgresJournal(database_url, views, relay.logged, relay.relayed)
-        await journal.open(bridge)
-        streams.open(bridge, relay.wake)
+        await journal.open(residents)
+        streams.open(residents, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
         shelf = Shelf(reader)

@@ -103,24 +103,20 @@ class Wire:
 
         Cancelled, it has consumed nothing.
         """
-        await trio.lowlevel.checkpoint_if_cancelled()
         if self._unread:
+            await trio.lowlevel.checkpoint_if_cancelled()
             data, self._unread = self._unread[:max_bytes], self._unread[max_bytes:]
             await trio.lowlevel.cancel_shielded_checkpoint()
             return data
-        waited = False
         while True:
+            # Waiting comes first: mostly whoever reads has just answered, and nothing is there.
+            await trio.lowlevel.wait_readable(self._open_fd())
             try:
-                data = self._socket.recv(max_bytes)
+                return self._socket.recv(max_bytes)
             except BlockingIOError:
-                await trio.lowlevel.wait_readable(self._open_fd())
-                waited = True
+                continue
             except OSError as error:
                 raise self._lost() from error
-            else:
-                if not waited:
-                    await trio.lowlevel.cancel_shielded_checkpoint()
-                return data
 
     def unread(self, data: bytes) -> None:
         """Give back bytes that were read and belong to whoever reads next."""

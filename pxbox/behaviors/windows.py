@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeVar
@@ -97,8 +97,10 @@ def _runs(entries: list[Entry]) -> list[tuple[Entry, ...]]:
     return [tuple(entries[a:b]) for a, b in pairwise([0, *ends, len(entries)])]
 
 
-async def _each(items: Iterable[T], act: Callable[[T], Awaitable[None]]) -> None:
+async def _each(items: Collection[T], act: Callable[[T], Awaitable[None]]) -> None:
     """Do it for every item, a few at once; where some refuse, raise the first's refusal."""
+    if not items:
+        return
     waiting = iter(items)
     refusals: list[LogUnavailable | StreamsUnavailable] = []
 

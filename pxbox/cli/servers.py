@@ -38,7 +38,7 @@ def reached(settings: Settings) -> Servers:
 def run_asyncio(work: Coroutine[Any, Any, T]) -> T:
     """Run the coroutine to its end on a loop of asyncio's own.
 
-    Not by asyncio.run: once trio-asyncio was imported, that makes a loop on trio.
+    By a selector loop, whatever policy other libraries have set.
     """
     with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
         return runner.run(work)

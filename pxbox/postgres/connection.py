@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import asyncpg
+import trio
+
+from pxbox.postgres.driver import connect, is_up
 
 R = TypeVar("R")
 
@@ -40,7 +42,7 @@ def means_lost(error: asyncpg.PostgresError) -> bool:
 
 
 class Connection:
-    """A connection to Postgres for one asyncio task, with what the server is told to do for it."""
+    """A connection to Postgres for one task, with what the server is told to do for it."""
 
     def __init__(self, dsn: str, name: str, **server_settings: str) -> None:
         self._dsn = dsn
@@ -57,38 +59,41 @@ class Connection:
         """
         connection = await self._connected()
         try:
-            async with asyncio.timeout(CALL_SECONDS):
+            with trio.move_on_after(CALL_SECONDS):
                 return await statement(connection)
+            raise TimeoutError("no answer in time")
+        except trio.Cancelled:
+            self.close()
+            raise
         except asyncpg.DataError:
             # Refused by the library before it was sent: the connection is as good as before.
             raise
         except asyncpg.PostgresError as error:
             if not means_lost(error):
                 raise
-            self._drop()
+            self.close()
             raise ConnectionLost(str(error)) from error
         except _BROKEN as error:
-            self._drop()
-            raise ConnectionLost(str(error) or "no answer in time") from error
+            self.close()
+            raise ConnectionLost(str(error)) from error
 
-    async def close(self) -> None:
-        self._drop()
-
-    def _drop(self) -> None:
+    def close(self) -> None:
+        """Close at once; the next use connects anew."""
         if self._connection is not None:
             self._connection.terminate()
             self._connection = None
 
     async def _connected(self) -> asyncpg.Connection:
-        if self._connection is not None and not self._connection.is_closed():
-            return self._connection
-        loop = asyncio.get_running_loop()
-        if loop.time() - self._failed_at < RETRY_SECONDS:
+        if self._connection is not None:
+            if is_up(self._connection):
+                return self._connection
+            self.close()
+        if trio.current_time() - self._failed_at < RETRY_SECONDS:
             raise NotConnected("the database cannot be reached")
         try:
-            self._connection = await asyncpg.connect(
+            self._connection = await connect(
                 self._dsn,
-                timeout=CONNECT_SECONDS,
+                CONNECT_SECONDS,
                 server_settings={
                     "application_name": f"pxbox {self._name}",
                     "default_transaction_isolation": "read committed",
@@ -98,7 +103,7 @@ class Connection:
                 },
             )
         except (*_BROKEN, asyncpg.PostgresError) as error:
-            self._failed_at = loop.time()
+            self._failed_at = trio.current_time()
             reason = str(error) or "no answer in time"
             raise NotConnected(f"the database cannot be reached: {reason}") from error
         return self._connection

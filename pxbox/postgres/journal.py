@@ -1,6 +1,6 @@
 """The journal on PostgreSQL: commits of many actors, made durable together (the group commit).
 
-A resident asyncio task drains the queue of commits, up to some hundreds at a time, and makes them
+A resident task drains the queue of commits, up to some hundreds at a time, and makes them
 durable by one call of `px_commit`; meanwhile the next batch gathers.
 """
 
@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import asyncpg
+import trio
 
 from actors.journal import (
     Commit,
@@ -22,7 +23,7 @@ from actors.journal import (
     JournalUnavailable,
     OutcomeUnknown,
 )  # fmt: skip
-from pxbox.bridge import Bridge, Job, Lane, LaneFull
+from pxbox.jobs import Job, Lane, LaneFull
 from pxbox.model.errors import Unavailable
 from pxbox.postgres.batch import CALL, Batch
 from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
@@ -52,8 +53,8 @@ class JournalStats:
 class PostgresJournal:
     """`actors.journal.Journal` on PostgreSQL.
 
-    `on_logged(batch, events by channel)` is called once per durable batch, in trio's thread and
-    before any of its callers goes on; it must not block or raise. `relayed()` gives the batches
+    `on_logged(batch, events by channel)` is called once per durable batch, before any of its
+    callers goes on; it must not block or raise. `relayed()` gives the batches
     that reached the hot windows since it was last called; their rows go with the next batch.
     """
 
@@ -72,10 +73,10 @@ class PostgresJournal:
         self._connection = Connection(dsn, "writer")
         self._clock = _Clock()
 
-    async def open(self, bridge: Bridge) -> None:
+    async def open(self, residents: trio.Nursery) -> None:
         """Start the writer. The database must be reachable and migrated."""
         self._clock.set(await self._views.now())
-        bridge.start(self._write)
+        residents.start_soon(self._write)
 
     def queued(self) -> int:
         """How many commits wait for the next batch."""
@@ -119,7 +120,7 @@ class PostgresJournal:
                     _fail(jobs, OutcomeUnknown(type(error).__name__))
                 self.stats.busy_seconds += time.perf_counter() - started
         finally:
-            await self._connection.close()
+            self._connection.close()
 
     def _distinct(self, jobs: list[CommitJob]) -> list[CommitJob]:
         """Keep at most one commit per row and alarm; the others wait for the next batch."""

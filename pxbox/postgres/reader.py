@@ -1,14 +1,14 @@
-"""Reads: a few resident asyncio tasks with a connection each, and loads of rows in batches."""
+"""Reads: a few resident tasks with a connection each, and loads of rows in batches."""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import Any, TypeVar, cast
 
 import asyncpg
+import trio
 
-from pxbox.bridge import Bridge, Job, Lane, LaneFull
+from pxbox.jobs import Job, Lane, LaneFull
 from pxbox.model.errors import Overloaded, Unavailable
 from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
 from pxbox.postgres.statements import sql
@@ -36,14 +36,14 @@ class Reader:
         self._lists: Lane[Statement, Any] = Lane(QUEUE_BOUND)
         self._rows: Lane[RowKey, asyncpg.Record | None] = Lane(QUEUE_BOUND)
 
-    def open(self, bridge: Bridge) -> None:
+    def open(self, residents: trio.Nursery) -> None:
         for n in range(READERS):
             connection = Connection(self._dsn, f"reader {n}")
-            bridge.start(partial(self._serve, self._statements, connection))
+            residents.start_soon(self._serve, self._statements, connection)
         for n in range(LISTERS):
             connection = Connection(self._dsn, f"lister {n}", **LIST_SETTINGS)
-            bridge.start(partial(self._serve, self._lists, connection))
-        bridge.start(self._serve_rows)
+            residents.start_soon(self._serve, self._lists, connection)
+        residents.start_soon(self._serve_rows)
 
     async def fetch(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of the statement `sql/<name>.sql`."""
@@ -82,7 +82,7 @@ class Reader:
                 for job in await lane.take(1):
                     await _perform(connection, job)
         finally:
-            await connection.close()
+            connection.close()
 
     async def _serve_rows(self) -> None:
         connection = Connection(self._dsn, "rows")
@@ -91,7 +91,7 @@ class Reader:
                 jobs = await self._rows.take(MOST_ROWS)
                 await _read_rows(connection, jobs)
         finally:
-            await connection.close()
+            connection.close()
 
 
 async def _read_rows(

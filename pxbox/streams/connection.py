@@ -1,65 +1,69 @@
 """Connections to Redis, each for one task that knows when to give it up.
 
-redis-py's pool, retries and health checks stay unused (over TCP its pool also insists on RESP3, for
-maintenance notices): a connection in doubt is dropped, whatever was under way on it is reported,
-and what follows is decided by its owner.
+Of redis-py only the reading of URLs is used: its asyncio connections would need a loop of their
+own. A connection in doubt is dropped, whatever was under way on it is reported, and what follows
+is decided by its owner.
 """
 
 from __future__ import annotations
 
-import asyncio
 import random
-from contextlib import suppress
+import ssl
 from typing import Any
 
-from redis.asyncio import Connection
+import hiredis
+import trio
+from redis.asyncio import Connection, SSLConnection
 from redis.asyncio.connection import parse_url
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
 CONNECT_SECONDS = 2.0
 FIRST_PAUSE_SECONDS = 0.1
 LONGEST_PAUSE_SECONDS = 1.0
+_RECEIVE_BYTES = 64 * 1024
 
-LOST = (RedisError, OSError, TimeoutError)
-"""What a link raises when it is of no use any more."""
 
-# These decide how redis-py behaves, so a URL has no say in them. Answers are bounded in time by
-# who waits for them: a timeout inside redis-py would be set anew for each single reply.
-_OURS = {
-    "protocol": 2,
-    "socket_timeout": None,
-    "socket_connect_timeout": CONNECT_SECONDS,
-    "retry_on_timeout": False,
-    "health_check_interval": 0,
-    "decode_responses": False,
-}
+class Refused(Exception):
+    """The server answered, but not as one that can be used (LOADING, READONLY, OOM, ...)."""
+
+
+LOST = (
+    OSError, Refused, hiredis.ProtocolError, trio.BrokenResourceError, trio.ClosedResourceError,
+    trio.TooSlowError,
+)  # fmt: skip
+"""What a link raises when it is of no use any more, and what `trio.fail_after` raises."""
 
 
 class Link:
     """A connection that is up. It never reconnects; after any error it is only to be dropped."""
 
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        # redis-py forgets its writer on an error, with what is unsent still waiting in there.
-        assert connection._writer is not None, "it is up"
-        self._transport = connection._writer.transport
+    def __init__(self, stream: trio.abc.Stream, sock: trio.socket.SocketType) -> None:
+        self._stream = stream
+        self._socket = sock
+        self._reader = hiredis.Reader(notEnoughData=_NOTHING)
 
     async def send(self, commands: bytes) -> None:
         """Send encoded commands. Raises what is in LOST."""
-        await self._connection.send_packed_command(commands, check_health=False)
+        await self._stream.send_all(commands)
 
     async def receive(self) -> object:
-        """The next reply; one that is an error is returned, not raised. Raises what is in LOST."""
-        try:
-            reply: object = await self._connection.read_response()
-        except ResponseError as error:
-            return error
+        """The next reply; one that is an error is returned, not raised. Raises what is in LOST.
+
+        Not a checkpoint where the reply is here already.
+        """
+        while (reply := self._reader.gets()) is _NOTHING:
+            data = await self._stream.receive_some(_RECEIVE_BYTES)
+            if not data:
+                raise ConnectionResetError("the connection was closed by the server")
+            self._reader.feed(bytes(data))
         return reply
 
     def drop(self) -> None:
         """Close at once, whatever waits to be sent: a frozen server would never take it."""
-        self._transport.abort()
-        self._connection._writer = self._connection._reader = None
+        self._socket.close()
+
+
+_NOTHING = object()
 
 
 class Server:
@@ -71,32 +75,65 @@ class Server:
     def __init__(self, url: str) -> None:
         try:
             options: dict[str, Any] = {**parse_url(url)}
-            self._kind: type[Connection] = options.pop("connection_class", Connection)
-            self._options = options | _OURS
-            self._connection()
-        except (ValueError, TypeError, RedisError):
+            # Its constructor refuses options that there are not, and reads those for TLS.
+            kind: type[Connection] = options.pop("connection_class", Connection)
+            self._tls = _tls(kind(**options))
+        except (ValueError, TypeError, OSError, RedisError):
             raise ValueError("this is not the URL of a Redis that can be used") from None
+        self._path: str | None = options.get("path")
+        self._host: str = options.get("host", "localhost")
+        self._port: int = options.get("port", 6379)
+        self._introduction = _introduction(options)
 
     async def connect(self) -> Link:
         """A link, authenticated and at its database. Raises what is in LOST, in bounded time."""
-        connection = self._connection()
-        try:
-            async with asyncio.timeout(CONNECT_SECONDS):
-                await connection.connect()  # type: ignore[no-untyped-call]
-        except BaseException:
-            await connection.disconnect(nowait=True)
-            raise
-        return Link(connection)
+        with trio.fail_after(CONNECT_SECONDS):
+            if self._path is not None:
+                plain = await trio.open_unix_socket(self._path)
+            else:
+                plain = await trio.open_tcp_stream(self._host, self._port)
+            stream: trio.abc.Stream = plain
+            if self._tls is not None:
+                stream = trio.SSLStream(plain, self._tls, server_hostname=self._host)
+            link = Link(stream, plain.socket)
+            try:
+                await self._introduce(link)
+            except BaseException:
+                link.drop()
+                raise
+            return link
 
-    def _connection(self) -> Connection:
-        return self._kind(**self._options)
+    async def _introduce(self, link: Link) -> None:
+        for command in self._introduction:
+            await link.send(command)
+            reply = await link.receive()
+            if isinstance(reply, Exception):
+                raise Refused(str(reply))
+
+
+def _tls(described: Connection) -> ssl.SSLContext | None:
+    """How TLS is wanted; None: not at all. Raises OSError for files that cannot be read."""
+    if not isinstance(described, SSLConnection):
+        return None
+    context: ssl.SSLContext = described.ssl_context.get()
+    return context
+
+
+def _introduction(options: dict[str, Any]) -> list[bytes]:
+    """The commands that begin each connection."""
+    commands: list[bytes] = []
+    if password := options.get("password"):
+        user = [options["username"].encode()] if options.get("username") else []
+        commands.append(encode(b"AUTH", *user, password.encode()))
+    if name := options.get("client_name"):
+        commands.append(encode(b"CLIENT", b"SETNAME", name.encode()))
+    if number := options.get("db"):
+        commands.append(encode(b"SELECT", b"%d" % number))
+    return commands
 
 
 def encode(*arguments: bytes) -> bytes:
-    """One command as it is sent (RESP: an array of bulk strings).
-
-    redis-py's own `pack_command` takes twice as long, and is most of what an append costs here.
-    """
+    """One command as it is sent (RESP: an array of bulk strings)."""
     words = [b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments]
     return b"*%d\r\n%b" % (len(words), b"".join(words))
 
@@ -110,10 +147,9 @@ class Backoff:
     def reset(self) -> None:
         self._pause = FIRST_PAUSE_SECONDS
 
-    async def wait(self, stopping: asyncio.Event) -> None:
+    async def wait(self, stopping: trio.Event) -> None:
         """Pause, less long when `stopping` is set."""
         pause = self._pause * random.uniform(0.5, 1.0)
         self._pause = min(self._pause * 2, LONGEST_PAUSE_SECONDS)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(pause):
-                await stopping.wait()
+        with trio.move_on_after(pause):
+            await stopping.wait()

@@ -8,7 +8,6 @@ from itertools import islice
 
 import trio
 
-from pxbox.bridge import Bridge
 from pxbox.ports import Append, Entry, OnWake
 
 WINDOW = 1_000
@@ -27,8 +26,8 @@ class MemoryStreams:
         self._watched: set[str] = set()
         self._on_wake: OnWake = _nobody
 
-    def open(self, bridge: Bridge | None, on_wake: OnWake) -> None:
-        """Opened as all streams are; the bridge is not needed here."""
+    def open(self, residents: trio.Nursery | None, on_wake: OnWake) -> None:
+        """Opened as all streams are; no resident task is needed here."""
         self._on_wake = on_wake
 
     async def aclose(self) -> None:

@@ -1,4 +1,4 @@
-"""The pipeliner: one asyncio task that owns one connection and sends what many have to say.
+"""The pipeliner: one task that owns one connection and sends what many have to say.
 
 It is never cancelled in the middle of a command. Calls gather while a pipeline is under way and
 go out together in the next. Whatever goes wrong, the connection is dropped, the calls in hand
@@ -7,17 +7,15 @@ fail, and the task connects anew: nobody waits for a server that is away or froz
 
 from __future__ import annotations
 
-import asyncio
 from collections import deque
 from dataclasses import dataclass
 from hashlib import sha1
 
 import trio
-from redis.exceptions import NoScriptError, RedisError
 
-from pxbox.bridge import Job, Lane, LaneFull
+from pxbox.jobs import Job, Lane, LaneFull
 from pxbox.ports import StreamsUnavailable
-from pxbox.streams.connection import LOST, Backoff, Link, Server, encode
+from pxbox.streams.connection import LOST, Backoff, Link, Refused, Server, encode
 
 QUEUE_BOUND = 5_000
 MOST_CALLS = 300
@@ -38,10 +36,6 @@ class Call:
 CallJob = Job[Call, list[object]]
 
 
-class _Refused(RedisError):
-    """The server answered, but not as one that can be used (LOADING, READONLY, OOM, ...)."""
-
-
 class Pipeliner:
     """Calls on one server, with one script loaded there.
 
@@ -57,12 +51,12 @@ class Pipeliner:
         self._prepare = encode(b"SCRIPT", b"LOAD", script)
         self._probe = probe
         self._lane: Lane[Call, list[object]] = Lane(QUEUE_BOUND)
-        self._stopping = asyncio.Event()
+        self._stopping = trio.Event()
         self._backoff = Backoff()
         self._stopped = trio.Event()
 
     async def call(self, call: Call) -> list[object]:
-        """The replies, none of them an error. From trio.
+        """The replies, none of them an error.
 
         Raises StreamsUnavailable, at once where there is no connection; the commands may have
         been carried out all the same.
@@ -78,7 +72,7 @@ class Pipeliner:
         raise StreamsUnavailable("Redis is too slow")
 
     async def stop(self) -> None:
-        """End the task, after the pipeline that is under way. From trio."""
+        """End the task, after the pipeline that is under way."""
         self._stopping.set()
         # An idle task waits for calls, and sees that it is over when one comes.
         if not len(self._lane):
@@ -86,7 +80,7 @@ class Pipeliner:
         await self._stopped.wait()
 
     async def run(self) -> None:
-        """Serve calls until stopped; a resident asyncio task."""
+        """Serve calls until stopped; a resident task."""
         try:
             while not self._stopping.is_set():
                 await self._serve_connected()
@@ -110,12 +104,12 @@ class Pipeliner:
             _fail(await self._lane.take(QUEUE_BOUND) if len(self._lane) else [])
 
     async def _introduce(self, link: Link) -> None:
-        async with asyncio.timeout(PIPELINE_SECONDS):
+        with trio.fail_after(PIPELINE_SECONDS):
             await link.send(self._prepare + self._probe)
             for _ in range(2):
                 reply = await link.receive()
                 if isinstance(reply, Exception):
-                    raise _Refused(str(reply))
+                    raise Refused(str(reply))
 
     async def _serve(self, link: Link) -> None:
         while True:
@@ -131,12 +125,12 @@ class Pipeliner:
 
     async def _flush(self, link: Link, waiting: deque[CallJob]) -> None:
         """Send what fits of those waiting, and take off each that is answered."""
-        async with asyncio.timeout(PIPELINE_SECONDS):
+        with trio.fail_after(PIPELINE_SECONDS):
             if await _exchange(link, waiting, b""):
                 return
             # The server has lost the script: a restart in between, or SCRIPT FLUSH.
             if not await _exchange(link, waiting, self._prepare):
-                raise _Refused("the script was lost twice")
+                raise Refused("the script was lost twice")
 
 
 async def _exchange(link: Link, waiting: deque[CallJob], prelude: bytes) -> bool:
@@ -157,7 +151,7 @@ async def _exchange(link: Link, waiting: deque[CallJob], prelude: bytes) -> bool
             error = next((reply for reply in replies if isinstance(reply, Exception)), None)
             if error is None:
                 job.finish(replies)
-            elif isinstance(error, NoScriptError):
+            elif str(error).startswith("NOSCRIPT"):
                 unscripted.append(job)
             else:
                 job.fail(StreamsUnavailable(str(error)))
@@ -165,7 +159,7 @@ async def _exchange(link: Link, waiting: deque[CallJob], prelude: bytes) -> bool
     finally:
         waiting.extendleft(reversed(unscripted))
     if refusal is not None:
-        raise _Refused(str(refusal))
+        raise Refused(str(refusal))
     return not unscripted
 
 

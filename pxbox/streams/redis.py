@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.resources import files
 
-from pxbox.bridge import Bridge
+import trio
+
 from pxbox.ports import Append, Entry, OnWake, StreamsUnavailable
 from pxbox.streams.connection import Server, encode
 from pxbox.streams.pipeliner import Call, Pipeliner
@@ -40,11 +41,11 @@ class RedisStreams:
         self._tail = (b"%d" % WINDOW, b"%d" % EXPIRES_SECONDS)
         self._opened = False
 
-    def open(self, bridge: Bridge, on_wake: OnWake) -> None:
+    def open(self, residents: trio.Nursery, on_wake: OnWake) -> None:
         """Start to connect; it may take a moment, or for ever, until `available`."""
         self._opened = True
-        bridge.start(self._pipeliner.run)
-        bridge.start(lambda: self._wakes.run(on_wake))
+        residents.start_soon(self._pipeliner.run)
+        residents.start_soon(self._wakes.run, on_wake)
 
     async def aclose(self) -> None:
         """Disconnect; what is called from now on raises StreamsUnavailable."""

@@ -1,4 +1,4 @@
-"""The wakes: one asyncio task that owns the Pub/Sub connection and says which channels have news.
+"""The wakes: one task that owns the Pub/Sub connection and says which channels have news.
 
 Pub/Sub forgets whoever is away, so each subscription that becomes effective, also after a lost
 connection, is told as a wake with head 0: something may have been missed, look.
@@ -6,14 +6,13 @@ connection, is told as a wake with head 0: something may have been missed, look.
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable, Callable
 from itertools import islice
 
 import trio
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from pxbox.ports import OnWake
-from pxbox.streams.connection import LOST, Backoff, Link, Server, encode
+from pxbox.streams.connection import LOST, Backoff, Link, Refused, Server, encode
 
 # A server that froze is noticed within 1.6 s; E3 leaves 3 s for that and for looking elsewhere.
 PING_SECONDS = 0.4
@@ -33,8 +32,8 @@ class Wakes:
         self._prefix, self._suffix = prefix.encode(), suffix.encode()
         self._watched: set[str] = set()
         self._unsettled: dict[str, None] = {}
-        self._changed = asyncio.Event()
-        self._stopping = asyncio.Event()
+        self._changed = trio.Event()
+        self._stopping = trio.Event()
         self._stopped = trio.Event()
         self._backoff = Backoff()
         self._unanswered = 0
@@ -64,13 +63,13 @@ class Wakes:
         self._changed.set()
 
     async def stop(self) -> None:
-        """End the task. From trio."""
+        """End the task."""
         self._stopping.set()
         self._changed.set()
         await self._stopped.wait()
 
     async def run(self, on_wake: OnWake) -> None:
-        """Tell wakes until stopped; a resident asyncio task."""
+        """Tell wakes until stopped; a resident task."""
         try:
             while not self._stopping.is_set():
                 await self._listen_connected(on_wake)
@@ -94,25 +93,30 @@ class Wakes:
 
     async def _converse(self, link: Link, on_wake: OnWake) -> None:
         """Listen and speak, until one of them fails or it is over."""
-        listening = asyncio.create_task(self._listen(link, on_wake))
-        listening.add_done_callback(lambda _: self._changed.set())
-        try:
-            await self._speak(link, listening)
-        finally:
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
-        if not listening.cancelled():
-            listening.result()
+        failures: list[Exception] = []
 
-    async def _speak(self, link: Link, listening: asyncio.Task[None]) -> None:
+        async def contained(task: Callable[[], Awaitable[None]]) -> None:
+            try:
+                await task()
+            except LOST as error:
+                failures.append(error)
+            nursery.cancel_scope.cancel()
+
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(contained, lambda: self._listen(link, on_wake))
+            nursery.start_soon(contained, lambda: self._speak(link))
+        if failures:
+            raise failures[0]
+
+    async def _speak(self, link: Link) -> None:
         """Subscribe to what is watched, and see to it that the server is still there."""
         self._unanswered = 0
         ping = True
-        while not (self._stopping.is_set() or listening.done()):
-            self._changed.clear()
+        while not self._stopping.is_set():
+            self._changed = trio.Event()
             if self._renewed:
-                raise RedisConnectionError("another epoch has begun")
-            async with asyncio.timeout(SEND_SECONDS):
+                raise ConnectionError("another epoch has begun")
+            with trio.fail_after(SEND_SECONDS):
                 await self._settle(link)
                 if ping:
                     await link.send(encode(b"PING"))
@@ -120,15 +124,14 @@ class Wakes:
             # Pings are counted, not seconds: where this loop was held up, the server was not.
             self._unanswered += ping
             if self._unanswered > MOST_UNANSWERED:
-                raise TimeoutError
+                raise TimeoutError("Redis does not answer in time")
 
     async def _changes(self) -> bool:
         """Wait for a change, but not past the time of the next ping; False: there was none."""
-        try:
-            async with asyncio.timeout(PING_SECONDS):
-                return await self._changed.wait()
-        except TimeoutError:
-            return False
+        with trio.move_on_after(PING_SECONDS):
+            await self._changed.wait()
+            return True
+        return False
 
     async def _settle(self, link: Link) -> None:
         """Subscribe and unsubscribe as far as that has changed."""
@@ -155,7 +158,7 @@ class Wakes:
                     self.trouble = None
                     self._backoff.reset()
                 case Exception() as error:
-                    raise RedisConnectionError(str(error))
+                    raise Refused(str(error))
             self._unanswered = 0
 
     def _tell(self, on_wake: OnWake, name: bytes, head: int) -> None:

@@ -1,7 +1,8 @@
 """A connection that the edge hands over to become a WebSocket, from its handshake to its end.
 
-trio-websocket speaks the protocol, over an `Outbox`. What its reader does with hostile input is
-corrected here, in `_Connection`; the rest of `ws/` uses its public face only.
+trio-websocket speaks the protocol, over an `Outbox`; small messages take the short way of an
+`Intake`. What its reader does with hostile input is corrected here, in `_Connection`; the rest of
+`ws/` uses its public face only.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 from pxbox.model.ids import new_ulid
 from pxbox.service.problems import problem_of
 from pxbox.tcp import Wire
+from pxbox.ws.intake import Intake
 from pxbox.ws.outbox import Outbox, OutboxLimits
 
 # At least the longest head that the edge lets through: wsproto refuses one of more than 16 KiB
@@ -127,14 +129,15 @@ async def hand_over(
     async with trio.open_nursery() as nursery:
         outbox = Outbox(wire, nursery, handshake=head, limits=limits.outbox)
         try:
+            intake = Intake(outbox, limits.message_bytes)
             connection = _Connection(
-                outbox,
+                intake,
                 WSConnection(ConnectionType.SERVER),
                 max_message_size=limits.message_bytes,
                 receive_buffer_size=_RECEIVE_BYTES,
             )
             read = trio.Event()
-            nursery.start_soon(_read, connection, read)
+            nursery.start_soon(_read, connection, intake, read)
             with trio.fail_after(limits.handshake_seconds):
                 request = await connection._get_request()
             peer = f"{wire.peer[0]}:{wire.peer[1]}"
@@ -156,8 +159,9 @@ async def hand_over(
             nursery.cancel_scope.cancel()
 
 
-async def _read(connection: WebSocketConnection, ended: trio.Event) -> None:
+async def _read(connection: WebSocketConnection, intake: Intake, ended: trio.Event) -> None:
     await connection._reader_task()
+    intake.give_way()
     ended.set()
 
 
@@ -202,6 +206,17 @@ class _Connection(WebSocketConnection):
     Its methods that are replaced here are private: tests/edge/test_hostile_frames.py fails when
     another version calls them differently.
     """
+
+    async def get_message(self) -> str | bytes:
+        assert isinstance(self._stream, Intake)
+        text = await self._stream.next_text()
+        return await super().get_message() if text is None else text
+
+    async def aclose(self, code: int = NORMAL_CLOSURE, reason: str | None = None) -> None:
+        # Whoever read messages so far need not be there any more to see the peer's answer.
+        assert isinstance(self._stream, Intake)
+        self._stream.give_way()
+        await super().aclose(code, reason)
 
     async def _handle_message_event(self, event: BytesMessage | TextMessage) -> None:
         # The limit is in bytes; trio-websocket counts characters.

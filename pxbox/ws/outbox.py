@@ -172,7 +172,8 @@ class Outbox(trio.abc.Stream):
             await trio.lowlevel.checkpoint()
             handshake, self._handshake = self._handshake, b""
             return handshake
-        await self.answered.wait()
+        if not self.answered.is_set():
+            await self.answered.wait()
         if self._ending is not None:
             raise trio.ClosedResourceError("this connection is being closed here")
         self._receiving = True

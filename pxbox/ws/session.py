@@ -183,7 +183,11 @@ class Session:
             return
         self._in_flight += 1
         turn = self._turns.next(None if isinstance(frame, Cmd) else frame.channel)
-        nursery.start_soon(self._in_its_turn, frame, turn)
+        if isinstance(frame, Cmd):
+            # Not cancelled when the client leaves, and so free to do the actor's turn itself (A3).
+            self._parts.system.start(self._in_its_turn, frame, turn)
+        else:
+            nursery.start_soon(self._in_its_turn, frame, turn)
 
     async def _whole_command(self, whole: Whole) -> None:
         with whole.held:

@@ -8,14 +8,17 @@ from dataclasses import dataclass, field
 
 import asyncpg
 import pytest
+import trio
 
-from actors.journal import Commit
-from pxbox.bridge import Bridge, open_bridge
+from pxbox.jobs import open_residents
+from pxbox.postgres.driver import connect
 from pxbox.postgres.journal import Logged, PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
-from tests.postgres.sessions import Outcomes, Session
+from tests.postgres.sessions import Session
+
+SECONDS = 10.0
 
 
 @dataclass
@@ -23,7 +26,7 @@ class OpenJournal:
     """`logged` is what the journal told of each batch; `relayed` is what it asks for next."""
 
     url: str
-    bridge: Bridge
+    residents: trio.Nursery
     journal: PostgresJournal
     views: Views
     log: PostgresLog
@@ -33,24 +36,16 @@ class OpenJournal:
 
     async def query(self, text: str, *arguments: object) -> list[asyncpg.Record]:
         """The rows of a statement of the test's own, on a connection beside the journal's."""
+        connection = await connect(self.url, SECONDS)
+        try:
+            return await connection.fetch(text, *arguments)
+        finally:
+            connection.terminate()
 
-        async def fetch() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(self.url)
-            try:
-                return await connection.fetch(text, *arguments)
-            finally:
-                await connection.close()
-
-        return await self.bridge.run(fetch)
-
-    async def session(self) -> BridgedSession:
-        """A connection for transactions by hand; it ends with the database."""
-
-        async def connect() -> Session:
-            return Session(await asyncpg.connect(self.url))
-
-        self.sessions.append(await self.bridge.run(connect))
-        return BridgedSession(self.bridge, self.sessions[-1])
+    async def session(self) -> Session:
+        """A connection for transactions by hand; it ends with the journal."""
+        self.sessions.append(Session(await connect(self.url, SECONDS)))
+        return self.sessions[-1]
 
     async def until_writer_waits(self) -> None:
         """Wait until the journal's writer waits for a lock that another transaction holds."""
@@ -60,29 +55,6 @@ class OpenJournal:
         )
         while not await self.query(waits):
             pass
-
-
-@dataclass
-class BridgedSession:
-    """A `Session` to be used from trio."""
-
-    bridge: Bridge
-    session: Session
-
-    async def begin(self) -> None:
-        await self.bridge.run(self.session.begin)
-
-    async def put(self, *commits: Commit) -> Outcomes:
-        return await self.bridge.run(lambda: self.session.put(*commits))
-
-    async def execute(self, text: str) -> None:
-        await self.bridge.run(lambda: self.session.fetch(text))
-
-    async def commit(self) -> None:
-        await self.bridge.run(self.session.commit)
-
-    async def rollback(self) -> None:
-        await self.bridge.run(self.session.rollback)
 
 
 @asynccontextmanager
@@ -96,9 +68,9 @@ async def open_journal(url: str, writer_url: str | None = None) -> AsyncIterator
         relayed.clear()
         return taken
 
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         reader = Reader(url)
-        reader.open(bridge)
+        reader.open(residents)
         views = Views(reader)
         journal = PostgresJournal(
             writer_url or url,
@@ -106,8 +78,8 @@ async def open_journal(url: str, writer_url: str | None = None) -> AsyncIterator
             lambda batch, events: logged.append((batch, events)),
             take_relayed,
         )
-        await journal.open(bridge)
-        opened = OpenJournal(url, bridge, journal, views, PostgresLog(reader), logged, relayed)
+        await journal.open(residents)
+        opened = OpenJournal(url, residents, journal, views, PostgresLog(reader), logged, relayed)
         try:
             yield opened
         finally:

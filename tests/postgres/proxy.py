@@ -43,12 +43,14 @@ class Proxy:
             await trio.aclose_forcefully(client)
             return
         server = await trio.open_unix_socket(self._socket_path)
-        async with trio.open_nursery() as nursery:
-            link = _Link(self, client, server, nursery.cancel_scope)
-            nursery.start_soon(link.forward)
-            nursery.start_soon(link.back)
-        for stream in (client, server):
-            await trio.aclose_forcefully(stream)
+        try:
+            async with trio.open_nursery() as nursery:
+                link = _Link(self, client, server, nursery.cancel_scope)
+                nursery.start_soon(link.forward)
+                nursery.start_soon(link.back)
+        finally:
+            client.socket.close()
+            server.socket.close()
 
 
 @dataclass

@@ -41,6 +41,9 @@ class Session:
         self._transaction = self._connection.transaction(isolation="read_committed")
         await self._transaction.start()
 
+    async def execute(self, statement: str) -> None:
+        await self._connection.execute(statement)
+
     async def put(self, *commits: Commit) -> Outcomes:
         """Call `px_commit` with these; what it did lasts only once `commit` was called."""
         batch = Batch(commits)

@@ -143,15 +143,15 @@ async def test_a_batch_that_met_a_deadlock_is_sent_again(opened: OpenJournal) ->
     """Somebody beside the brokers locks rows in another order; the batch is the victim."""
     await all_at_once(opened.journal, {name: creation(name) for name in ("a", "z")})
     other = await opened.session()
-    await other.execute("set deadlock_timeout = '60 s'")
+    await other.fetch("set deadlock_timeout = '60 s'")
     await other.begin()
-    await other.execute("select 1 from request where id = 'z' for update")
+    await other.fetch("select 1 from request where id = 'z' for update")
     told = Told()
     update = Commit(uuid4(), rows=(request_row("a", 2), request_row("z", 2)))
     async with trio.open_nursery() as nursery:
         nursery.start_soon(told.commit, opened.journal, "both", update)
         await opened.until_writer_waits()
-        await other.execute("select 1 from request where id = 'a' for update")
+        await other.fetch("select 1 from request where id = 'a' for update")
         await other.rollback()
     assert told.of(Committed) == {"both"}
 

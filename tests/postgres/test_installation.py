@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 import trio
 
-from pxbox.bridge import Bridge, open_bridge
+from pxbox.jobs import open_residents
 from pxbox.postgres.installation import Installations, install, restore_done
 from pxbox.postgres.reader import Reader
+from tests.postgres.sessions import run_asyncio
+
+T = TypeVar("T")
+
+
+async def in_asyncio(task: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    return await trio.to_thread.run_sync(run_asyncio, task)
 
 
 class Installed:
     """A database with an installation, and what the broker does with it."""
 
-    def __init__(self, url: str, bridge: Bridge, reader: Reader) -> None:
+    def __init__(self, url: str, reader: Reader) -> None:
         self.url = url
-        self.bridge = bridge
         self.reader = reader
         self.installations = Installations(reader, "fingerprint")
 
@@ -31,7 +38,7 @@ class Installed:
             finally:
                 await connection.close()
 
-        await self.bridge.run(run)
+        await in_asyncio(run)
 
     async def age(self, age: timedelta) -> None:
         """Have the epoch be of this age."""
@@ -42,11 +49,11 @@ class Installed:
 
 @pytest.fixture
 async def installed(database_url: str) -> AsyncIterator[Installed]:
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         reader = Reader(database_url)
-        reader.open(bridge)
+        reader.open(residents)
         await install(reader, "first", "fingerprint")
-        installed = Installed(database_url, bridge, reader)
+        installed = Installed(database_url, reader)
         await installed.execute("insert into channel (name, head) values ('a', 5)")
         yield installed
 
@@ -121,10 +128,10 @@ async def test_restore_done_begins_an_epoch_and_makes_the_database_the_one_it_is
     installed: Installed,
 ) -> None:
     await installed.execute("update installation set system_identifier = 4711")
-    begun = await installed.bridge.run(lambda: restore_done(installed.url))
+    begun = await in_asyncio(lambda: restore_done(installed.url))
     assert await epoch(installed) == (begun, "restore-done")
 
 
 async def test_where_no_broker_has_run_there_is_nothing_to_end(installed: Installed) -> None:
     await installed.execute("delete from installation")
-    assert await installed.bridge.run(lambda: restore_done(installed.url)) is None
+    assert await in_asyncio(lambda: restore_done(installed.url)) is None

@@ -75,7 +75,7 @@ async def test_commits_are_not_waited_for_nor_made_to_wait(opened: OpenJournal) 
     await commit.execute("update channel set head = head where name = 'busy'")
     assert await opened.log.purge(MONTH, 100) == 1
     assert await seqs(opened, "busy") == [1, 2]
-    await commit.execute("commit")
+    await commit.commit()
     assert await opened.log.purge(MONTH, 100) == 1
     assert await seqs(opened, "busy") == [2]
 
@@ -83,7 +83,7 @@ async def test_commits_are_not_waited_for_nor_made_to_wait(opened: OpenJournal) 
 @pytest.fixture
 def kept(opened: OpenJournal) -> Acknowledged:
     reader = Reader(opened.url)
-    reader.open(opened.bridge)
+    reader.open(opened.residents)
     return Acknowledged(reader)
 
 

@@ -14,8 +14,8 @@ import trio
 from structlog.testing import LogCapture
 
 from pxbox.app import Core, _core
-from pxbox.bridge import open_bridge
 from pxbox.domain.inbox import Thresholds
+from pxbox.jobs import open_residents
 from pxbox.model.decoding import decode_input
 from pxbox.model.ids import new_uuid
 from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
@@ -127,12 +127,12 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         processors=[logged],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         reader = Reader(url)
-        reader.open(bridge)
+        reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
         async with _core(
-            bridge, reader, url, "memory://", installation, cast(Log, log), Thresholds()
+            residents, reader, url, "memory://", installation, cast(Log, log), Thresholds()
         ) as core:
             yield Broker(core, url)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []

@@ -9,7 +9,7 @@ import pytest
 import trio
 from redis import Redis
 
-from pxbox.bridge import open_bridge
+from pxbox.jobs import open_residents
 from pxbox.streams.redis import RedisStreams
 from tests.servers import DisposableServers
 from tests.suites.streams import PATIENCE_SECONDS, Side, Wakes
@@ -44,12 +44,12 @@ def client(url: str) -> Iterator[Redis]:
 
 @asynccontextmanager
 async def opening() -> AsyncIterator[OpenSide]:
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         opened: list[RedisStreams] = []
 
         async def open_one(url: str) -> Side:
             streams, wakes = RedisStreams(url, EPOCH), Wakes()
-            streams.open(bridge, wakes.note)
+            streams.open(residents, wakes.note)
             opened.append(streams)
             side = Side(streams, wakes, tells_to_look=True)
             await until_available(side)

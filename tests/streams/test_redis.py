@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from pxbox.bridge import open_bridge
+from pxbox.jobs import open_residents
 from pxbox.ports import Append, StreamsUnavailable
 from pxbox.streams.redis import RedisStreams
 from tests.servers import DisposableServers
@@ -80,11 +80,11 @@ async def test_a_window_expires_an_hour_after_its_last_use(
 
 async def test_windows_of_another_epoch_are_others(fresh_redis_url: str) -> None:
     channel = a_channel()
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         old, new, wakes = RedisStreams(fresh_redis_url, "old"), None, Wakes()
         new = RedisStreams(fresh_redis_url, "new")
-        old.open(bridge, Wakes().note)
-        new.open(bridge, wakes.note)
+        old.open(residents, Wakes().note)
+        new.open(residents, wakes.note)
         await eventually(lambda: old.available and new.available)
         new.watch(channel)
         await wakes.until(channel, 0)
@@ -165,9 +165,9 @@ async def test_a_wake_under_way_to_who_no_longer_watches_is_not_told(
 
 
 async def test_closed_streams_leave_no_connection_and_refuse(fresh_redis_url: str) -> None:
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         streams = RedisStreams(fresh_redis_url, EPOCH)
-        streams.open(bridge, Wakes().note)
+        streams.open(residents, Wakes().note)
         await eventually(lambda: streams.available)
         with client(fresh_redis_url) as redis:
             name = urlsplit(fresh_redis_url).query.partition("=")[2]
@@ -228,9 +228,9 @@ async def test_a_wrong_password_is_a_trouble_that_does_not_repeat_it(
     with client(valkey.redis_url) as redis:
         redis.config_set("port", unused_port)
         redis.config_set("requirepass", "right")
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         streams = RedisStreams(f"redis://:pass-word@127.0.0.1:{unused_port}", EPOCH)
-        streams.open(bridge, Wakes().note)
+        streams.open(residents, Wakes().note)
         await eventually(lambda: "password" in (streams.trouble or ""))
         assert "pass-word" not in (streams.trouble or "")
         await streams.aclose()

@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 import trio
 
-from pxbox.bridge import open_bridge
+from pxbox.jobs import open_residents
 from pxbox.ports import Append, StreamsUnavailable
 from pxbox.streams.pipeliner import QUEUE_BOUND
 from pxbox.streams.redis import RedisStreams
@@ -128,9 +128,9 @@ async def test_frozen_before_it_was_ever_reached_it_is_taken_up_when_thawed(
     valkey: DisposableServers,
 ) -> None:
     valkey.freeze_valkey()
-    async with open_bridge() as bridge:
+    async with open_residents() as residents:
         streams = RedisStreams(valkey.redis_url, EPOCH)
-        streams.open(bridge, Wakes().note)
+        streams.open(residents, Wakes().note)
         await eventually(lambda: "yet" not in (streams.trouble or "yet"))
         valkey.thaw_valkey()
         await eventually(lambda: streams.available)
@@ -274,10 +274,10 @@ async def test_a_peer_that_is_no_redis_is_a_trouble_and_no_more(greeting: bytes 
 
     [listener] = await trio.open_tcp_listeners(0, host="127.0.0.1")
     port = listener.socket.getsockname()[1]
-    async with trio.open_nursery() as nursery, open_bridge() as bridge:
+    async with trio.open_nursery() as nursery, open_residents() as residents:
         nursery.start_soon(trio.serve_listeners, contained, [listener])
         streams = RedisStreams(f"redis://127.0.0.1:{port}", EPOCH)
-        streams.open(bridge, Wakes().note)
+        streams.open(residents, Wakes().note)
         await eventually(lambda: "yet" not in (streams.trouble or "yet"))
         if greeting is not None:
             await tried.wait()

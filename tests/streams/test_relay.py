@@ -8,7 +8,7 @@ import pytest
 import trio
 
 from pxbox.behaviors.relay import Pace
-from pxbox.bridge import open_bridge
+from pxbox.jobs import open_residents
 from pxbox.streams.redis import RedisStreams
 from tests.behaviors.relayed import CHANNEL, E3_SECONDS, MemoryLog, Process
 from tests.servers import DisposableServers
@@ -53,7 +53,7 @@ Begin = Callable[[Pace | None], Awaitable[Brokers]]
 @pytest.fixture
 async def begin(valkey: DisposableServers) -> AsyncIterator[Begin]:
     """A function that starts two processes at this pace (None: the product's)."""
-    async with open_bridge() as bridge, trio.open_nursery() as nursery:
+    async with open_residents() as residents, trio.open_nursery() as nursery:
 
         async def start_both(pace: Pace | None) -> Brokers:
             log = MemoryLog(old_after=0.2 if pace else 1.0)
@@ -64,7 +64,7 @@ async def begin(valkey: DisposableServers) -> AsyncIterator[Begin]:
         def start(log: MemoryLog, pace: Pace | None) -> Process:
             streams = RedisStreams(valkey.redis_url, EPOCH)
             process = Process(log, streams, pace)
-            streams.open(bridge, process.relay.wake)
+            streams.open(residents, process.relay.wake)
             process.relay.watch(CHANNEL)
             nursery.start_soon(process.relay.run)
             return process
