@@ -31,7 +31,7 @@ from pxbox.model.request import Claim, Request, Status
 from tests.contract.documents import read, validator
 
 NOW = datetime(2030, 1, 1, 12, 30, 15, 123456, tzinfo=UTC)
-ADA, TEAM = str(uuid4()), str(uuid4())
+ADA, TEAM = "0b9c2a52-7f0e-4a45-9a3e-5a0f2d1c7b11", "5d1f7c0a-3c46-4b1c-8d6b-0f2f6f0f9e22"
 SECRETS = ("the answer", "the prefill", "the reason")
 
 REQUEST = Request(
