@@ -74,7 +74,11 @@ def test_a_configured_secret_that_others_may_read_is_a_warning(
     assert only(secret_checks(Settings(secret_file=path))).severity == severity
 
 
-@pytest.mark.parametrize("data", [private_pem("ES256"), public_pem("ES256")[:99], b""])
+@pytest.mark.parametrize(
+    "data",
+    [private_pem("ES256"), public_pem("ES256")[:99], b""],
+    ids=["private", "cut off", "empty"],
+)
 def test_a_key_of_an_issuer_that_cannot_be_used_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "key.pem"
     path.write_bytes(data)
