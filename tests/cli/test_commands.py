@@ -14,7 +14,7 @@ from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.where import DEFAULT_URL, LOCAL_SUB, URL_FILE, Where, find
 from pxbox.model.principal import SCOPES
 from pxbox.settings import Settings
-from tests.brokers import Brokers, start_broker
+from tests.brokers import SECRET, Brokers, start_broker
 from tests.cli.asking import SECONDS, Shell
 
 LUNCH = {
@@ -174,11 +174,15 @@ def test_a_broker_on_this_machine_is_found_without_being_named(
     assert here.run("inbox", "--data-dir", "data").returncode == Exit.UNREACHABLE
 
 
-def test_a_given_token_goes_to_no_other_machine_because_a_folder_says_so(tmp_path: Path) -> None:
+def test_a_given_token_goes_to_no_other_machine_because_a_folder_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / URL_FILE).write_text("http://192.0.2.1:80\n")
     data_dir_secret(tmp_path)
     assert find(Where(token="t", data_dir=str(tmp_path))) == (DEFAULT_URL, "t")
     assert find(Where(data_dir=str(tmp_path)))[0] == "http://192.0.2.1:80"
+    monkeypatch.setenv("PXBOX_SECRET", SECRET)
+    assert find(Where(data_dir=str(tmp_path)))[0] == DEFAULT_URL
 
 
 def test_where_the_key_is_a_token_is_made_for_whom_one_acts_as(tmp_path: Path) -> None:
