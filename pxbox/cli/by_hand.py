@@ -142,22 +142,33 @@ def _finish(where: Where, id: str, draft: _Draft) -> None:
     """Show the answer until it is sent. Raises Stopped."""
     while True:
         show(draft.sheet, draft.value)
-        match draft.form.choose("Send this answer?", [SEND, CHANGE, EDIT, STOP]):
-            case "Send it":
-                try:
-                    call(where, lambda px: px.requests.answer(id, draft.value))
-                except errors.ValidationFailed as refused:
-                    draft.mend(refused.errors)
-                except CommandFailed as failed:
-                    if failed.exit is not Exit.UNREACHABLE:
-                        raise
-                    # What was typed is still here: it can be sent again.
-                    note(str(failed))
-                else:
-                    return
-            case "Change something":
-                draft.change()
-            case "Edit it as JSON":
-                draft.edit([])
-            case _:
-                raise Stopped
+        choice = draft.form.choose("Send this answer?", [SEND, CHANGE, EDIT, STOP])
+        if choice == STOP:
+            raise Stopped
+        if choice == CHANGE:
+            draft.change()
+        elif choice == EDIT:
+            draft.edit([])
+        elif _send(where, id, draft):
+            return
+
+
+def _send(where: Where, id: str, draft: _Draft) -> bool:
+    """Whether it was accepted. What was refused has been asked for again; what did not get through
+    can be sent again. Raises CommandFailed where no answer is wanted any more."""
+    try:
+        call(where, lambda px: px.requests.answer(id, draft.value))
+    except errors.ValidationFailed as refused:
+        draft.mend(refused.errors)
+    except CommandFailed as failed:
+        if failed.exit is not Exit.UNREACHABLE:
+            raise
+        note(str(failed))
+    except KeyboardInterrupt:
+        raise CommandFailed(
+            f"Interrupted while sending. Whether it arrived, `pxbox show {id}` tells.",
+            Exit.INTERRUPTED,
+        ) from None
+    else:
+        return True
+    return False

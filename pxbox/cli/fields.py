@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pxbox.cli.exits import CommandFailed, Exit
-from pxbox.cli.form.places import inside
+from pxbox.cli.form.places import inside, spread
 from pxbox.cli.form.question import Unreadable
 from pxbox.cli.form.reading import read
 from pxbox.cli.form.sheet import Sheet
@@ -76,7 +76,7 @@ def _read(sheet: Sheet, key: Key, text: str, field: str) -> Any:
     schemas: list[Schema] = [sheet.schema]
     for part in key:
         schemas = inside(sheet, schemas, part)
-    views = [sheet.view(schema) for schema in schemas]
+    views = list(map(sheet.view, spread(sheet, schemas)))
     refusal = None
     for view in sorted(views, key=_is_text):
         try:

@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.model.decoding import decode_json
 from pxbox.model.errors import PxError
 
 STANDARD_INPUT = "-"
+_JSON = ("{", "[", '"')
 
 
 def read_json(text: str, what: str) -> Any:
@@ -24,14 +23,17 @@ def read_json(text: str, what: str) -> Any:
     if text.startswith("@"):
         name = text.removeprefix("@")
         text, source = read_file(name), f"{what} in {name}"
-    elif text[:1] not in '{["' and _is_file(text):
+    elif text[:1] not in _JSON and _is_file(text):
         text, source = read_file(text), f"{what} in {text}"
     try:
         return decode_json(text.encode("utf-8", "surrogatepass"))
-    except (PxError, msgspec.DecodeError) as error:
-        raise CommandFailed(
-            f"The {source} is not JSON: {str(error).rstrip('.')}.", Exit.WRONG_CALL
-        ) from None
+    except PxError as error:
+        if source == what and text[:1] not in _JSON:
+            # Not repeated: it may be a secret, and this a log.
+            why = f"The {what} is neither JSON nor the name of a file."
+        else:
+            why = f"Cannot use the {source}: {error.detail.rstrip('.')}."
+        raise CommandFailed(why, Exit.WRONG_CALL) from None
 
 
 def read_file(name: str) -> str:

@@ -86,13 +86,15 @@ def find(where: Where) -> tuple[str, Token]:
                 Exit.WRONG_CALL,
             )
         return where.url or _own_url(settings, loopback_only=True), where.token
-    return where.url or _own_url(settings, loopback_only=False), _own_token(settings, where)
+    shared = bool(settings.secret or settings.secret_file)
+    return where.url or _own_url(settings, loopback_only=shared), _own_token(settings, where)
 
 
 def _own_url(settings: Settings, *, loopback_only: bool) -> str:
     """Where the broker with this data directory listens.
 
-    A token that was given goes to this machine only: the folder may be somebody else's.
+    What the folder itself does not hold, a token or a shared secret, is used with this machine
+    only: the folder may be somebody else's.
     """
     try:
         url = (settings.data_dir / URL_FILE).read_text("utf-8").strip()

@@ -97,7 +97,7 @@ class Inbox:
         self._positions: dict[str, int] = {}
         self._epoch = ""
         self._stale = anyio.Event()
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
         self._stopped = anyio.Event()
         self._news = anyio.Event()
         self._failure: PxBoxError | None = None
@@ -118,6 +118,7 @@ class Inbox:
             await self._reload()
         self._shown = dict(self._items)
         self._touched.clear()
+        self._scope = anyio.CancelScope()
         self._px.link.start(self._run)
         return self
 
@@ -127,7 +128,8 @@ class Inbox:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._scope.cancel()
+        if self._scope is not None:
+            self._scope.cancel()
         with anyio.CancelScope(shield=True):
             await self._stopped.wait()
 
@@ -156,6 +158,7 @@ class Inbox:
         return Change(ChangeKind.ADDED if shown is None else ChangeKind.CHANGED, now)
 
     async def _run(self) -> None:
+        assert self._scope is not None
         backoff = Backoff()
         try:
             with self._scope:

@@ -174,7 +174,7 @@ class Lane:
     def __init__(self, link: Link, session: str | None) -> None:
         self._link = link
         self._started = False
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope | None = None
         self._news = anyio.Event()
         self.session = session
         self.channels: set[str] = set()
@@ -202,11 +202,14 @@ class Lane:
 
     def close(self) -> None:
         """Say goodbye; nothing uses it any more."""
-        self._scope.cancel()
+        self.final = True
+        if self._scope is not None:
+            self._scope.cancel()
 
     async def _run(self) -> None:
         backoff = Backoff()
-        with self._scope:
+        # Made here: clients may be made where no event loop runs yet.
+        with anyio.CancelScope() as self._scope:
             while not self.final:
                 started = anyio.current_time()
                 after = await self._connect()

@@ -113,7 +113,7 @@ def call_of(op: str, input: bytes, headers: Mapping[str, str], prefer: Prefer | 
     if prefer is not None:
         sent["prefer"] = f"wait={prefer.seconds}"
         wait = prefer.seconds
-    if method == "POST":
+    if method == "POST" or (method == "PUT" and members):
         sent["content-type"] = "application/json"
         return Call(method, path, sent, None, msgspec.json.encode(members), wait)
     query = {name: _text(raw) for name, raw in members.items() if bytes(raw) != b"null"}

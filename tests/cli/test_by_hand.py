@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 from pxbox.cli.exits import Exit
+from tests.brokers import PXBOX, SECRET, Broker, Brokers, listening
 from tests.cli.asking import Shell
 from tests.cli.terminal import CLEAR_LINE, CTRL_C, DOWN, ENTER
 
@@ -254,3 +257,40 @@ def test_asking_shows_that_it_waits_and_can_be_left(shell: Shell, ana: str) -> N
     assert code == Exit.INTERRUPTED
     id = re.findall(r"pxbox show (\w+)", screen)[0]
     assert status(shell, id) == "PENDING"
+
+
+def _start_again(brokers: Brokers, dead: Broker) -> None:
+    """Have a new broker listen where the dead one did."""
+    command = [
+        *PXBOX, "serve", "--port", dead.url.rpartition(":")[2],
+        "--data-dir", str(brokers.data_dir),
+        "--database-url", brokers.database_url, "--redis-url", brokers.redis_url,
+    ]  # fmt: skip
+    with dead.log.open("ab") as log:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env=os.environ | {"PXBOX_SECRET": SECRET}
+        )
+    assert process.stdout is not None
+    with process.stdout as said:
+        brokers.started.append(listening(process, said, dead.log))
+
+
+def test_an_answer_that_does_not_get_through_can_be_sent_again(
+    brokers: Brokers, shell: Shell, ana: str
+) -> None:
+    """The claim, and what was typed, outlive a broker that is away for a while."""
+    broker = brokers()
+    here = Shell(shell.directory, shell.environ | {"PXBOX_URL": broker.url})
+    here.good("entities", "create", "user", ana)
+    id = here.ask(PAIR, ana)
+    with here.acting(ana).terminal("answer", id) as seen:
+        seen.answer("? a", "1")
+        seen.answer("? b")
+        seen.see("Send this answer?")
+        broker.kill()
+        seen.press(ENTER)
+        seen.see("No broker answers")
+        _start_again(brokers, broker)
+        seen.answer("Send this answer?", times=2)
+        assert seen.end()[0] == Exit.DONE
+    assert payload(here, id) == {"a": "1"}

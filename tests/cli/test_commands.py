@@ -8,10 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from pxbox.auth import authenticator
 from pxbox.auth.keys import data_dir_secret
 from pxbox.cli.exits import CommandFailed, Exit
-from pxbox.cli.where import DEFAULT_URL, URL_FILE, Where, find
-from tests.brokers import Brokers, start_broker
+from pxbox.cli.where import DEFAULT_URL, LOCAL_SUB, URL_FILE, Where, find
+from pxbox.model.principal import SCOPES
+from pxbox.settings import Settings
+from tests.brokers import SECRET, Brokers, start_broker
 from tests.cli.asking import SECONDS, Shell
 
 LUNCH = {
@@ -171,11 +174,23 @@ def test_a_broker_on_this_machine_is_found_without_being_named(
     assert here.run("inbox", "--data-dir", "data").returncode == Exit.UNREACHABLE
 
 
-def test_a_given_token_goes_to_no_other_machine_because_a_folder_says_so(tmp_path: Path) -> None:
+def test_a_given_token_goes_to_no_other_machine_because_a_folder_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / URL_FILE).write_text("http://192.0.2.1:80\n")
     data_dir_secret(tmp_path)
     assert find(Where(token="t", data_dir=str(tmp_path))) == (DEFAULT_URL, "t")
     assert find(Where(data_dir=str(tmp_path)))[0] == "http://192.0.2.1:80"
+    monkeypatch.setenv("PXBOX_SECRET", SECRET)
+    assert find(Where(data_dir=str(tmp_path)))[0] == DEFAULT_URL
+
+
+def test_where_the_key_is_a_token_is_made_for_whom_one_acts_as(tmp_path: Path) -> None:
+    data_dir_secret(tmp_path)
+    _, token = find(Where(data_dir=str(tmp_path), acting_as="ana"))
+    assert callable(token)
+    principal = authenticator(Settings(data_dir=tmp_path)).verify(token())
+    assert (principal.sub, principal.entity, principal.scopes) == (LOCAL_SUB, "ana", SCOPES)
 
 
 def test_without_a_token_or_a_key_it_says_where_to_get_one(tmp_path: Path) -> None:

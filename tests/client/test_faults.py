@@ -275,3 +275,30 @@ async def test_a_token_that_is_refused_ends_every_try(module_broker: Broker) -> 
         with pytest.raises(errors.AuthError):
             async with px.events("requestor:me"):
                 pass
+
+
+@on_both
+async def test_a_token_that_expires_is_asked_for_again_and_streams_go_on(
+    module_broker: Broker,
+) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    given: list[str] = []
+    renewed = anyio.Event()
+
+    async def token() -> str:
+        given.append(module_broker.token(people.alice, ttl=timedelta(seconds=2)))
+        if len(given) > used:
+            renewed.set()
+        return given[-1]
+
+    used = 100
+    async with (
+        AsyncPxBox(module_broker.url, token) as alice,
+        alice.events(f"entity:{people.alice}") as stream,
+        people.asking() as asker,
+    ):
+        used = len(given)
+        await renewed.wait()
+        await asker.requests.create(CITY, to=people.alice)
+        assert (await take(stream, 1))[0].seq == 1

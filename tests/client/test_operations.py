@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import anyio
 import pytest
 
 from pxbox.client import errors
@@ -93,3 +94,27 @@ async def test_an_answer_too_large_for_one_message_goes_by_another_way(
         text = "x" * 1_040_000
         await alice.requests.answer(handle.id, text)
         assert (await handle.wait()).data == text
+
+
+@on_both
+async def test_what_a_block_raises_and_what_cancels_it_comes_out_as_it_is(
+    module_broker: Broker,
+) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    with pytest.raises(KeyError):
+        await raise_in_a_stream(people)
+    with anyio.CancelScope() as scope:
+        async with people.responding() as alice, alice.events(f"entity:{people.alice}"):
+            scope.cancel()
+            await anyio.sleep_forever()
+    assert scope.cancelled_caught
+
+
+async def raise_in_a_stream(people: Cast) -> None:
+    async with (
+        people.responding() as alice,
+        alice.inbox(people.alice),
+        alice.events(f"entity:{people.alice}"),
+    ):
+        raise KeyError

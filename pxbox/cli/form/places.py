@@ -25,7 +25,7 @@ def inside(sheet: Sheet, schemas: Iterable[Schema], part: str | int) -> list[Sch
             found += view.properties.get(part, [])
             if part not in view.properties:
                 found += [schema for _, schema in view.entries]
-    return [schema for schema in spread(sheet, found) if schema is not False]
+    return [schema for schema in found if schema is not False]
 
 
 def spread(sheet: Sheet, schemas: Iterable[Schema]) -> Iterator[Schema]:
