@@ -77,11 +77,7 @@ def test_a_configured_secret_that_others_may_read_is_a_warning(
 @pytest.mark.parametrize(
     "data",
     [private_pem("ES256"), public_pem("ES256")[:99], b""],
-<<<<<<< HEAD
-    ids=["private", "cut", "empty"],
-=======
     ids=["private", "cut off", "empty"],
->>>>>>> sdk
 )
 def test_a_key_of_an_issuer_that_cannot_be_used_is_an_error(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "key.pem"
