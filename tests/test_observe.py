@@ -16,9 +16,7 @@ SECRET = "what-was-sent"
 
 
 def from_a_driver() -> None:
-    error = asyncpg.InvalidTextRepresentationError(f'invalid input: "{SECRET}"')
-    error.sqlstate = "22P02"
-    raise error
+    raise asyncpg.InvalidTextRepresentationError(f'invalid input: "{SECRET}"')
 
 
 def from_a_library() -> None:
