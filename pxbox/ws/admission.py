@@ -14,16 +14,21 @@ import trio
 from pxbox.model.errors import Overloaded, PxError, TooManyConnections
 
 _FULL_SECONDS = (5, 30)
+# Whoever comes to his turn so late, though he waited for nothing else, has met a busy broker.
+_BUSY_SECONDS = 0.05
+_SLOWER, _FASTER = 1.5, 0.98
 
 
 @dataclass(frozen=True, slots=True)
 class AdmissionLimits:
     """`per_client`: WebSockets of one `sub`. `per_second` handshakes are taken in, after a burst
-    of `at_once`; one waits for its turn up to `patience_seconds`, others are refused."""
+    of `at_once`, and down to `least_per_second` while the broker is busy; one waits for its turn up
+    to `patience_seconds`, others are refused."""
 
     per_client: int = 1000
     per_second: float = 400.0
-    at_once: int = 100
+    least_per_second: float = 50.0
+    at_once: int = 50
     patience_seconds: float = 3.0
 
 
@@ -60,6 +65,7 @@ class Admission:
             )
         self._next = turn
         await trio.sleep_until(max(now, turn))
+        self._adapt(trio.current_time() - max(now, turn))
 
     @contextmanager
     def place(self, client: str) -> Iterator[None]:
@@ -80,6 +86,13 @@ class Admission:
             self._open[client] -= 1
             if not self._open[client]:
                 del self._open[client]
+
+    def _adapt(self, late_seconds: float) -> None:
+        limits = self._limits
+        if late_seconds > _BUSY_SECONDS:
+            self._interval = min(self._interval * _SLOWER, 1 / limits.least_per_second)
+        else:
+            self._interval = max(self._interval * _FASTER, 1 / limits.per_second)
 
     def _promise(self, now: float) -> int:
         """When one who is refused now comes early enough to be taken in, and late enough not to

@@ -31,6 +31,9 @@ PATH = "/v1/ws"
 _BEATS_AT_ONCE = 50
 
 
+_PARTINGS_AT_ONCE = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Pulse:
     """How often a heartbeat is sent, and how long after it a sign of life may take; the latter is
@@ -85,6 +88,7 @@ class Endpoint:
         self._terms = terms
         self._admission = Admission(terms.admission)
         self._reply_room = Room()
+        self._partings = trio.CapacityLimiter(_PARTINGS_AT_ONCE)
         self._sessions: set[Session] = set()
 
     async def serve(self, handed: HandedOver) -> None:
@@ -113,7 +117,7 @@ class Endpoint:
         if said.batch:
             handed.outbox.merge_events(join_events)
         accepted = Accepted(handed, connection, said)
-        session = Session(accepted, self._parts, token, replies, self._observers)
+        session = Session(accepted, self._parts, token, replies, self._observers, self._partings)
         self._sessions.add(session)
         try:
             await session.serve()

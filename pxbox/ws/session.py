@@ -85,7 +85,11 @@ class Accepted:
 
 
 class Session:
-    """Serves one accepted connection."""
+    """Serves one accepted connection.
+
+    `partings`: of those whose clients have left, so many end at a time, for when thousands leave at
+    once all others would wait for the work of it (X4).
+    """
 
     def __init__(
         self,
@@ -94,9 +98,12 @@ class Session:
         token: LiveToken,
         replies: Replies,
         observers: Observers,
+        partings: trio.CapacityLimiter,
     ) -> None:
         self._handed = handed = accepted.handed
         self._connection = accepted.connection
+        self._partings = partings
+        self._parting = False
         self._parts = parts
         self._token = token
         self._replies = replies
@@ -125,6 +132,8 @@ class Session:
                 nursery.start_soon(self._reassembly.watch)
                 self._subscriptions.begin(nursery, self._answer)
                 await self._read(nursery)
+                await self._partings.acquire_on_behalf_of(self)
+                self._parting = True
                 nursery.cancel_scope.cancel()
         except* CloseWith as group:
             ending = _first(group)
@@ -132,6 +141,8 @@ class Session:
         finally:
             self._reassembly.close()
             await self._subscriptions.close()
+            if self._parting:
+                self._partings.release_on_behalf_of(self)
 
     @property
     def queued_bytes(self) -> int:

@@ -260,6 +260,8 @@ class Subscriptions:
     async def _leave_what_was_lost(self) -> None:
         while True:
             for channel in await self._watching.lost(self._subscriptions):
+                if channel not in self._subscriptions:
+                    continue  # its client has left it meanwhile
                 with suppress(PxError):
                     await self._leave(channel)
                 data = {"code": "access_lost", "channel": channel}

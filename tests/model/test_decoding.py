@@ -12,11 +12,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from pxbox.model import wire
-from pxbox.model.decoding import MAX_DEPTH, convert_input, decode_input, decode_json, decode_typed
+from pxbox.model.decoding import (
+    DECODED_BYTES,
+    MAX_DEPTH,
+    check_object,
+    convert_input,
+    decode_input,
+    decode_json,
+    decode_typed,
+)
 from pxbox.model.errors import (
     InvalidRequest,
     MalformedJson,
     NumberOutOfRange,
+    PayloadTooLarge,
     PxError,
     TooDeep,
     UnsupportedText,
@@ -223,6 +232,48 @@ def test_any_bytes_are_an_input_or_refused(raw: bytes) -> None:
             pointers = [found.pointer for found in error.errors]
             if not all(pointer == "" or pointer.startswith("/") for pointer in pointers):
                 raise AssertionError(pointers) from error
+
+
+FILL = "x" * DECODED_BYTES
+ID = "x" * 26
+
+
+def body(**members: object) -> bytes:
+    return msgspec.json.encode(members)
+
+
+def test_a_large_member_is_left_unread_and_all_else_is_read() -> None:
+    """X4: what is left is read by who uses it, elsewhere."""
+    raw = body(id=ID, payload=[FILL, "\0"])
+    assert set(check_object(raw, ("payload",))) == {"id", "payload"}
+    read = decode_input(raw, wire.PostResponse, ("payload",))
+    assert bytes(read.payload) == msgspec.json.encode([FILL, "\0"])
+
+
+@pytest.mark.parametrize(
+    ("raw", "error"),
+    [
+        (body(id=ID, payload=1, files=FILL), PayloadTooLarge),
+        (body(id=FILL, payload=FILL), PayloadTooLarge),
+        (b'{"payload":"%b","payload":1}' % FILL.encode(), PayloadTooLarge),
+        (body(id="\0", payload=FILL), UnsupportedText),
+        (b'{"id":"\\ud800","payload":"%b"}' % FILL.encode(), UnsupportedText),
+        (b'{"id":%b,"payload":"%b"}' % (arrays(NESTED), FILL.encode()), TooDeep),
+        (b'{"id":99999999999999999999,"payload":"%b"}' % FILL.encode(), NumberOutOfRange),
+        (b'["%b"]' % FILL.encode(), InvalidRequest),
+        (b'"%b"' % FILL.encode(), InvalidRequest),
+        (b'{"payload":"%b"' % FILL.encode(), MalformedJson),
+        (b'{"payload":"%b"}}' % FILL.encode(), MalformedJson),
+        (b'{"payload":"%b",}' % FILL.encode(), MalformedJson),
+        (b'{"id":1,"payload":"%b"}' % FILL.encode(), InvalidRequest),
+    ],
+    ids=lambda value: "" if isinstance(value, bytes) else None,
+)
+def test_what_stands_beside_a_large_member_is_held_to_the_same_rules(
+    raw: bytes, error: type[PxError]
+) -> None:
+    with pytest.raises(error):
+        decode_input(raw, wire.PostResponse, ("payload",))
 
 
 class Inner(wire.Input):

@@ -17,7 +17,10 @@ SECONDS = 60.0
 
 
 class RawSocket:
-    """Frames are read when asked for, and Pings are not answered. `pings` counts them."""
+    """Frames are read when asked for. `message` answers Pings, `frame` does not.
+
+    `pings` counts those that `message` and `close_code` have read.
+    """
 
     def __init__(self, stream: trio.SocketStream) -> None:
         self.stream = stream
@@ -54,7 +57,9 @@ class RawSocket:
                 return payload
             if opcode == 0x8:
                 raise ConnectionError(f"closed with {int.from_bytes(payload[:2], 'big')}")
-            self.pings += opcode == 0x9
+            if opcode == 0x9:
+                self.pings += 1
+                await self.stream.send_all(masked(0xA, payload))
 
     async def json(self) -> Json:
         found: Json = msgspec.json.decode(await self.message())

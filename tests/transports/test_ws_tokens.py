@@ -176,6 +176,28 @@ async def test_who_was_an_admin_loses_a_group_as_its_members_do(ana: Party, admi
             await socket.until(lambda: f"entity:{mine['id']}" in lost(socket))
 
 
+async def test_what_the_client_leaves_while_it_is_judged_is_not_lost_as_well(
+    asker: Party, ana: Party
+) -> None:
+    names = [f"request:{await asker.ask(ana.sub)}" for _ in range(20)]
+    async with ana.socket() as socket:
+        for name in names:
+            await socket.subscribe(name)
+        lesser = ana.broker.token(ana.sub, "request")
+        await socket.send({"type": "auth", "id": "a", "data": {"token": lesser}})
+        *early, last = names
+        for name in early:
+            await socket.send({"type": "unsubscribe", "id": name, "channel": name})
+        await socket.until(lambda: last in lost(socket))
+        await socket.until(lambda: len(left(socket)) + len(lost(socket)) == len(names))
+        assert sorted([*left(socket), *lost(socket)]) == sorted(names)
+
+
+def left(socket: CheckedSocket) -> list[str]:
+    told = [frame for frame in socket.frames if frame.get("op") == "unsubscribed"]
+    return [frame["channel"] for frame in told]
+
+
 async def test_a_subscription_under_way_is_judged_by_the_token_that_comes_meanwhile(
     asker: Party, ana: Party
 ) -> None:
