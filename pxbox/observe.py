@@ -80,6 +80,11 @@ def configure_log(level: str, format: str) -> Log:
     return log
 
 
+def name_worker(number: int) -> None:
+    """Have every line of this process's log say which worker it is."""
+    structlog.contextvars.bind_contextvars(worker=number)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """One figure at one moment. `kind` is gauge or counter; `labels` name its series."""

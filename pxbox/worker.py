@@ -9,6 +9,7 @@ import msgspec
 
 from pxbox.app import run
 from pxbox.embedded import DataDirInUse, ServerFailed
+from pxbox.observe import name_worker
 from pxbox.settings import OperatorError, Settings, load
 from pxbox.supervisor.berth import Berth
 from pxbox.supervisor.notes import Post
@@ -18,6 +19,7 @@ def main(argument: str) -> int:
     """Serve until SIGTERM, or until the supervisor is gone; the exit code."""
     settings = load({}, os.environ)
     post = msgspec.json.decode(argument, type=Post)
+    name_worker(post.number)
     try:
         run(settings, lambda port, secret: None, Berth(post, lambda: _greet(settings)))
     except (OperatorError, DataDirInUse, ServerFailed) as error:

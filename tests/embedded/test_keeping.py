@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 import trio
 
+from pxbox.auth.tokens import Grant, mint
 from pxbox.embedded import open_servers, running_urls
 from pxbox.embedded.keeping import Loss, Pauses
+from tests.brokers import NO_TLS, end, start_broker
 from tests.embedded.clients import KEEP, fetch_value, ping, psql
 from tests.embedded.holder import dwellers, server_pids
 from tests.inspection import eventually
@@ -59,6 +63,30 @@ async def test_one_that_cannot_be_started_is_tried_again_with_the_reason_told(
     assert losses[0].error is None
     assert "data directory" in (losses[1].error or "")
     assert losses[1].failures == 2
+
+
+@pytest.mark.parametrize("workers", ["1", "2"])
+async def test_a_broker_goes_on_when_its_servers_are_back(data_dir: Path, workers: str) -> None:
+    broker = await trio.to_thread.run_sync(start_broker, data_dir, "--workers", workers)
+    try:
+        for pid in server_pids(data_dir).values():
+            os.kill(pid, signal.SIGKILL)
+        await eventually(
+            lambda: broker.log.read_text().count("embedded server lost") == 2, "it is noticed"
+        )
+        made = {"kind": "user", "handle": "ana"}
+        secret = (data_dir / "secret.key").read_text().strip()
+        token = mint(secret, Grant("boss", frozenset({"admin"})), timedelta(minutes=5))
+        with httpx.Client(base_url=broker.url, verify=NO_TLS, timeout=30.0) as client:
+            client.headers["authorization"] = f"Bearer {token}"
+            await eventually(
+                lambda: client.post("/v1/entities", json=made).status_code in (201, 409),
+                "it can commit",
+            )
+        assert await trio.to_thread.run_sync(broker.stop) == 0
+    finally:
+        end(broker.process)
+    assert dwellers(data_dir) == []
 
 
 @pytest.mark.parametrize(

@@ -19,12 +19,11 @@ in_thread = trio.to_thread.run_sync
 PAUSE_SECONDS = (0.1, 0.8)
 
 
-async def break_things(world: World, seconds: float, note: Callable[[str], None]) -> None:
-    """Have faults happen for so long. All is mended when this returns."""
-    ending = trio.current_time() + seconds
+async def break_things(world: World, faults: int, note: Callable[[str], None]) -> None:
+    """Have so many faults happen, one after another. All is mended when this returns."""
     # Each at least once in a while: a shuffled deck, not dice.
     deck: list[Fault] = []
-    while trio.current_time() < ending:
+    for _ in range(faults):
         if not deck:
             deck = random.sample(FAULTS, len(FAULTS))
         fault = deck.pop()

@@ -1,4 +1,4 @@
-"""One run: a load, watchers and a nemesis for so long, then what all of them made of it."""
+"""One run: a load, watchers and a nemesis, then what all of them made of it."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ RACERS = 4
 WATCHERS = 6
 # After the last fault: the load finishes what it has in hand, and watchers reach the heads.
 SETTLE_SECONDS = 60.0
+# Far above what a fault takes, a broker or PostgreSQL being started in it.
+FAULT_SECONDS = 60.0
 
 
-async def run(world: World, seed: int, seconds: float) -> tuple[History, Final]:
-    """Break things for so many seconds under load; what was noted, and what there is."""
+async def run(world: World, seed: int, faults: int) -> tuple[History, Final]:
+    """Have so many faults happen under load; what was noted, and what there is."""
     random.seed(seed)
     history, name = History(), uuid4().hex[:8]
     tokens: dict[str, str] = {}
@@ -44,8 +46,8 @@ async def run(world: World, seed: int, seconds: float) -> tuple[History, Final]:
             history.views += views
             watcher = Watcher(world.nodes, token("boss"), epoch, views, settled)
             nursery.start_soon(watcher.run)
-        with trio.fail_after(seconds + 2 * SETTLE_SECONDS):
-            await _load(world, history, name, token, seconds)
+        with trio.fail_after(faults * FAULT_SECONDS + 2 * SETTLE_SECONDS):
+            await _load(world, history, name, token, faults)
         settled.set()
         with open_database(world.servers.database_url) as database:
             final = await _final(database, history)
@@ -73,7 +75,7 @@ async def _make_desk(world: World, token: Callable[[str], str], name: str) -> st
 
 
 async def _load(
-    world: World, history: History, name: str, token: Callable[[str], str], seconds: float
+    world: World, history: History, name: str, token: Callable[[str], str], faults: int
 ) -> None:
     """Race, over REST and WebSocket, until the nemesis has done its work."""
     stopping = trio.Event()
@@ -86,7 +88,7 @@ async def _load(
                     caller: Caller = rest if number % 2 else socket
                     racer = Racer(caller, history, name, f"asker-{name}", token, stopping)
                     nursery.start_soon(racer.run)
-                await break_things(world, seconds, history.faults.append)
+                await break_things(world, faults, history.faults.append)
                 stopping.set()
             sockets.cancel_scope.cancel()
 

@@ -12,7 +12,7 @@ from tests.jepsen.history import Outcome
 from tests.jepsen.run import run
 from tests.jepsen.world import World, open_world
 
-SECONDS = 5.0
+FAULTS = 4
 
 
 @pytest.fixture
@@ -23,10 +23,9 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
 
 async def test_under_random_faults_nothing_that_was_promised_is_broken(world: World) -> None:
     for seed in (1, 2):
-        history, final = await run(world, seed, SECONDS)
+        history, final = await run(world, seed, FAULTS)
         done = Counter(c.op for c in history.commands if c.outcome is Outcome.DONE)
         print(f"seed {seed}: {history.faults}, {dict(done)}, {len(history.views)} views")
         assert violations(history, final) == []
         assert done["postResponse"]
         assert done["cancelRequest"]
-        assert len(history.faults) >= 3
