@@ -116,11 +116,16 @@ class Metrics:
             registry=self._registry,
         )
 
+        self._series: dict[tuple[str, str], Histogram] = {}
+
     def http(self, operation: str, seconds: float, status: int) -> None:
         self._latency.labels(operation, str(status)).observe(seconds)
 
     def command(self, operation: str, seconds: float, code: str) -> None:
-        self._commands.labels(operation, code).observe(seconds)
+        series = self._series.get((operation, code))
+        if series is None:
+            series = self._series[operation, code] = self._commands.labels(operation, code)
+        series.observe(seconds)
 
     def read_from(self, readings: Callable[[], Iterable[Reading]]) -> None:
         """Include what `readings` gives at the time of each rendering."""

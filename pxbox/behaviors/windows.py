@@ -91,6 +91,8 @@ def in_runs(appends: Iterable[Append]) -> list[Append]:
 
 
 def _runs(entries: list[Entry]) -> list[tuple[Entry, ...]]:
+    if len(entries) == 1:
+        return [tuple(entries)]
     # Two writers of one process may have told of their batches in the other order.
     entries.sort(key=lambda entry: entry.seq)
     ends = [n for n, (a, b) in enumerate(pairwise(entries), 1) if b.seq != a.seq + 1]

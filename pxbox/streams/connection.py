@@ -134,8 +134,12 @@ def _introduction(options: dict[str, Any]) -> list[bytes]:
 
 def encode(*arguments: bytes) -> bytes:
     """One command as it is sent (RESP: an array of bulk strings)."""
-    words = [b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments]
-    return b"*%d\r\n%b" % (len(words), b"".join(words))
+    return b"*%d\r\n%b" % (len(arguments), words(*arguments))
+
+
+def words(*arguments: bytes) -> bytes:
+    """Some arguments of a command as they are sent, without the count before the first."""
+    return b"".join([b"$%d\r\n%b\r\n" % (len(word), word) for word in arguments])
 
 
 class Backoff:

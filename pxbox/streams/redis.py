@@ -12,7 +12,7 @@ from importlib.resources import files
 import trio
 
 from pxbox.ports import Append, Entry, OnWake, StreamsUnavailable
-from pxbox.streams.connection import Server, encode
+from pxbox.streams.connection import Server, encode, words
 from pxbox.streams.pipeliner import Call, Pipeliner
 from pxbox.streams.wakes import Wakes
 
@@ -38,7 +38,9 @@ class RedisStreams:
         self._pipeliner = Pipeliner(server, _SCRIPT, _PROBE)
         # The name holds the epoch: Pub/Sub crosses databases, so other brokers are heard too.
         self._wakes = Wakes(server, "px:wake:{", self._suffix)
-        self._tail = (b"%d" % WINDOW, b"%d" % EXPIRES_SECONDS)
+        self._call = words(b"EVALSHA", self._pipeliner.sha, b"1")
+        self._expires = b"%d" % EXPIRES_SECONDS
+        self._bounds = words(b"%d" % WINDOW, self._expires)
         self._opened = False
 
     def open(self, residents: trio.Nursery, on_wake: OnWake) -> None:
@@ -80,7 +82,7 @@ class RedisStreams:
         key = self._key(channel)
         first, most = b"%d-0" % (after + 1), b"%d" % limit
         # EXPIRE says whether there is a window at all, and comes first: what it found stays.
-        commands = encode(b"EXPIRE", key, self._tail[1]) + encode(
+        commands = encode(b"EXPIRE", key, self._expires) + encode(
             b"XRANGE", key, first, b"+", b"COUNT", most
         )
         exists, rows = await self._pipeliner.call(Call(commands, 2))
@@ -99,11 +101,14 @@ class RedisStreams:
         return f"px:{{{channel}{self._suffix}".encode()
 
     def _extend(self, at_a_gap: bytes, append: Append) -> bytes:
-        return encode(
-            b"EVALSHA", self._pipeliner.sha, b"1", self._key(append.channel),
-            at_a_gap, self._wakes.name(append.channel), *self._tail,
-            b"%d" % append.entries[0].seq, *[entry.data for entry in append.entries],
-        )  # fmt: skip
+        # What is the same in every call was encoded once: this is most of what an append costs.
+        return b"*%d\r\n%b%b%b%b" % (
+            9 + len(append.entries),
+            self._call,
+            words(self._key(append.channel), at_a_gap, self._wakes.name(append.channel)),
+            self._bounds,
+            words(b"%d" % append.entries[0].seq, *[entry.data for entry in append.entries]),
+        )
 
 
 def _number(reply: object) -> int:
