@@ -37,4 +37,5 @@ select (select coalesce(json_object_agg(c.name, c.head), '{}') from channel c
                    order by p.rank, p.request_id), '[]')
           from page p
           join request r on r.id = p.request_id
-          left join mark m on m.request_id = p.request_id and m.entity_id = $4) as rows
+          left join lateral (select * from mark m where m.request_id = p.request_id
+                                and m.entity_id = $4 offset 0) m on true) as rows
