@@ -136,7 +136,11 @@ async def test_the_same_question_is_not_asked_twice_while_it_is_open(broker: Bro
 
 async def test_why_and_context_are_for_who_answers(broker: Broker) -> None:
     ada = await broker.user()
-    words = {"why": "Because.", "context": "# All of it\n\n*here*", "tags": ["a", "b", "a"]}
+    words: dict[str, Any] = {
+        "why": "Because.",
+        "context": "# All of it\n\n*here*",
+        "tags": ["a", "b", "a"],
+    }
     id = (await broker.asker().ask(ada, **words))["id"]
     detail = await broker.responder(ada).call("getRequest", id=id)
     assert (detail["why"], detail["context"]) == (words["why"], words["context"])
