@@ -14,7 +14,7 @@ from pxbox.auth.keyring import load_keyring
 from pxbox.auth.keys import data_dir_secret
 from pxbox.auth.tokens import Verifier
 from pxbox.model.errors import PxError, TokenExpired, Unauthenticated
-from pxbox.model.principal import SCOPES, Principal
+from pxbox.model.principal import EVERY_WORKER, SCOPES, Principal
 from pxbox.settings import Settings
 from tests.auth.keypairs import SECRET, at_once, claims, forged, signed
 
@@ -144,7 +144,7 @@ def test_in_development_headers_name_the_caller(
 ) -> None:
     principal = named(DEV, {"Host": "localhost:8080"} | fields, HERE)
     assert (principal.sub, principal.entity) == (sub, entity)
-    assert principal.scopes == SCOPES
+    assert principal.scopes == SCOPES | {EVERY_WORKER}
     assert principal.expires_at is None
 
 

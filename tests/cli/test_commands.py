@@ -12,7 +12,7 @@ from pxbox.auth import authenticator
 from pxbox.auth.keys import data_dir_secret
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.where import DEFAULT_URL, LOCAL_SUB, URL_FILE, Where, find
-from pxbox.model.principal import SCOPES
+from pxbox.model.principal import EVERY_WORKER, SCOPES
 from pxbox.settings import Settings
 from tests.brokers import SECRET, Brokers, start_broker
 from tests.cli.asking import SECONDS, Shell
@@ -185,12 +185,13 @@ def test_a_given_token_goes_to_no_other_machine_because_a_folder_says_so(
     assert find(Where(data_dir=str(tmp_path)))[0] == DEFAULT_URL
 
 
-def test_where_the_key_is_a_token_is_made_for_whom_one_acts_as(tmp_path: Path) -> None:
+async def test_where_the_key_is_a_token_is_made_for_whom_one_acts_as(tmp_path: Path) -> None:
     data_dir_secret(tmp_path)
     _, token = find(Where(data_dir=str(tmp_path), acting_as="ana"))
     assert callable(token)
-    principal = authenticator(Settings(data_dir=tmp_path)).verify(token())
-    assert (principal.sub, principal.entity, principal.scopes) == (LOCAL_SUB, "ana", SCOPES)
+    principal = await authenticator(Settings(data_dir=tmp_path)).verify(token())
+    everything = SCOPES | {EVERY_WORKER}
+    assert (principal.sub, principal.entity, principal.scopes) == (LOCAL_SUB, "ana", everything)
 
 
 def test_without_a_token_or_a_key_it_says_where_to_get_one(tmp_path: Path) -> None:

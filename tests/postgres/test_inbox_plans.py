@@ -6,12 +6,15 @@ The plans are judged by the pages of memory they touch, which no busy machine ch
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from pxbox.postgres.inbox import MOST_COUNTED
+from pxbox.postgres.reader import LIST_SETTINGS
 from pxbox.postgres.statements import sql
 from tests.postgres.sessions import run_asyncio
 from tests.servers import AsyncpgThread
@@ -89,31 +92,25 @@ SPARSE: dict[str, dict[int, Any]] = {
     "by its flow": {7: "f"},
 }
 PAGES = ["inbox_by_deadline", "inbox_by_attention", "inbox_by_created"]
-# What one page or count may touch of memory, in pages of 8 KiB: some ms. Reading all is 40,000.
+# What one page or count may touch of memory, in pages of 8 KiB: 1 to 3 ms where nothing else runs.
+# A look at every inquiry's mark or request alone would be 200,000.
 MOST_TOUCHED = 4_000
 MOST_TOUCHED_SPARSE = 8_000
-# For a machine that is busy with other tests; 2 ms where it is not.
-MOST_MS = 20.0
 
 
-def measured(url: str, name: str, parameters: list[object]) -> tuple[int, float, str]:
-    """The pages that the statement touches, the ms it takes at best of three, and its plan."""
+def explained(url: str, name: str, parameters: list[object]) -> tuple[int, str]:
+    """How many pages of memory the statement touches, and its plan."""
 
-    async def body() -> tuple[int, float, str]:
-        connection = await asyncpg.connect(url, server_settings={**LIST_SETTINGS})
+    async def body() -> tuple[int, str]:
+        connection = await asyncpg.connect(url, server_settings=LIST_SETTINGS)
         try:
-            found = []
-            for _ in range(3):
-                text = await connection.fetchval(
-                    f"explain (analyze, buffers, format json) {sql(name)}", *parameters
-                )
-                (plan,) = json.loads(text)
-                top = plan["Plan"]
-                touched = top["Shared Hit Blocks"] + top["Shared Read Blocks"]
-                found.append((touched, plan["Execution Time"], text))
-            return min(found, key=lambda one: one[1])
+            text = await connection.fetchval(
+                f"explain (analyze, buffers, format json) {sql(name)}", *parameters
+            )
         finally:
             await connection.close()
+        (plan,) = json.loads(text)
+        return plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"], text
 
     return run_asyncio(body)
 
@@ -125,9 +122,8 @@ def parameters(changes: dict[int, Any], count: int) -> list[object]:
 @pytest.mark.parametrize("list_", LISTS)
 @pytest.mark.parametrize("name", [*PAGES, "inbox_snoozed"])
 def test_a_page_is_read_in_the_order_of_an_index(filled: str, name: str, list_: str) -> None:
-    touched, took, plan = measured(filled, name, parameters(LISTS[list_], 18))
+    touched, plan = explained(filled, name, parameters(LISTS[list_], 18))
     assert touched < MOST_TOUCHED, plan
-    assert took < MOST_MS
     for table in ("inquiry", "mark", "request"):
         assert not re.search(rf'"Seq Scan"[^}}]*"Relation Name": "{table}"', plan), plan
 
@@ -137,21 +133,19 @@ def test_a_page_is_read_in_the_order_of_an_index(filled: str, name: str, list_: 
 def test_a_sparse_list_looks_at_no_request_but_those_it_shows(
     filled: str, name: str, list_: str
 ) -> None:
-    touched, _, plan = measured(filled, name, parameters(SPARSE[list_], 18))
+    touched, plan = explained(filled, name, parameters(SPARSE[list_], 18))
     assert touched < MOST_TOUCHED_SPARSE, plan
 
 
 @pytest.mark.parametrize("list_", LISTS)
 def test_counting_stops_where_nobody_looks(filled: str, list_: str) -> None:
     wanted = {**LISTS[list_], 3: MOST_COUNTED + 1}
-    touched, took, plan = measured(filled, "inbox_total", parameters(wanted, 15))
-    assert touched < MOST_TOUCHED, plan
-    assert took < MOST_MS
+    touched, plan = explained(filled, "inbox_total", parameters(wanted, 15))
+    assert touched < MOST_TOUCHED_SPARSE, plan
 
 
 def test_sections_are_counted_up_to_the_same(filled: str) -> None:
     urgent = _NOW + timedelta(hours=1)
     wanted = [["ada", "team"], "ada", "ada", urgent, SOON, MOST_COUNTED + 1]
-    touched, took, plan = measured(filled, "inbox_sections", wanted)
+    touched, plan = explained(filled, "inbox_sections", wanted)
     assert touched < 3 * MOST_TOUCHED, plan
-    assert took < 3 * MOST_MS

@@ -135,7 +135,8 @@ async def test_a_channel_of_others_is_no_different_from_none(
 @pytest.mark.parametrize(
     "name",
     ["", ":", "request:", "requestor:", "entity:", "work:x", "request:x", "entity:ana", "flow:x",
-     "request:01arz3ndektsv4rrffq69g5fav", "entity:0B9C2A52-7F0E-4A45-9A3E-5A0F2D1C7B11", "x" * 10_000],
+     "request:01arz3ndektsv4rrffq69g5fav",
+     "entity:0B9C2A52-7F0E-4A45-9A3E-5A0F2D1C7B11", "x" * 10_000],
 )  # fmt: skip
 async def test_what_names_no_channel_is_not_found_by_anybody(party: Make, name: str) -> None:
     async with party().socket() as socket:

@@ -41,7 +41,7 @@ create table mark (
     primary key (entity_id, request_id)
 );
 -- What is snoozed is little, and is looked for among much that is not.
-create index mark_snoozed on mark (entity_id) where snoozed_until is not null;
+create index mark_snoozed on mark (entity_id, snoozed_until) where snoozed_until is not null;
 
 -- A form that is half filled in, one for each responder; the answer's own goes with the answer.
 create table draft (

@@ -27,12 +27,12 @@ with found as (
                   where r.id = i.request_id))
         and ($10::timestamptz is null or i.deadline_at < $10)
         and ($11::timestamptz is null or i.deadline_at > $11)
-        and ($12::timestamptz is null or i.attention_at <= clock_timestamp()
+        and ($12::timestamptz is null or i.attention_at <= statement_timestamp()
              or i.deadline_at <= $12)
         and ($13::boolean or not coalesce(m.deleted, false))
         and ($14::boolean is null or coalesce(m.read, false) <> $14)
         and ($15::boolean or i.status not in ('PENDING', 'CLAIMED')
-             or coalesce(m.snoozed_until <= clock_timestamp(), true))
+             or coalesce(m.snoozed_until <= statement_timestamp(), true))
       order by i.created_at desc, i.request_id desc
       limit $3
      ) c
@@ -49,4 +49,5 @@ select (select coalesce(json_object_agg(c.name, c.head), '{}') from channel c
                    order by p.rank desc, p.request_id desc), '[]')
           from page p
           join request r on r.id = p.request_id
-          left join mark m on m.request_id = p.request_id and m.entity_id = $4) as rows
+          left join lateral (select * from mark m where m.request_id = p.request_id
+                                and m.entity_id = $4 offset 0) m on true) as rows

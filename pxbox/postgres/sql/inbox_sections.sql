@@ -13,13 +13,13 @@ select c.section, count(distinct c.request_id) as count,
           where i.entity_id = e.id and i.status = s.status and i.deadline_at <= $4::timestamptz
          union all
          select i.request_id, i.declined from inquiry i
-          where i.entity_id = e.id and i.status = s.status and i.attention_at <= clock_timestamp()
+          where i.entity_id = e.id and i.status = s.status and i.attention_at <= statement_timestamp()
      ) i
      left join lateral (select * from mark m
                          where m.request_id = i.request_id and m.entity_id = $2 offset 0) m on true
      where ($3::text is null or $3 <> all (i.declined))
        and not coalesce(m.deleted, false)
-       and coalesce(m.snoozed_until <= clock_timestamp(), true)
+       and coalesce(m.snoozed_until <= statement_timestamp(), true)
      limit $6)
      union all
     (select 'dueSoon' as section, i.request_id, coalesce(m.read, false) as read
@@ -33,7 +33,7 @@ select c.section, count(distinct c.request_id) as count,
                          where m.request_id = i.request_id and m.entity_id = $2 offset 0) m on true
      where ($3::text is null or $3 <> all (i.declined))
        and not coalesce(m.deleted, false)
-       and coalesce(m.snoozed_until <= clock_timestamp(), true)
+       and coalesce(m.snoozed_until <= statement_timestamp(), true)
      limit $6)
      union all
     (select 'pending' as section, i.request_id, coalesce(m.read, false) as read
@@ -47,7 +47,7 @@ select c.section, count(distinct c.request_id) as count,
                          where m.request_id = i.request_id and m.entity_id = $2 offset 0) m on true
      where ($3::text is null or $3 <> all (i.declined))
        and not coalesce(m.deleted, false)
-       and coalesce(m.snoozed_until <= clock_timestamp(), true)
+       and coalesce(m.snoozed_until <= statement_timestamp(), true)
      limit $6)
   ) c
  group by c.section

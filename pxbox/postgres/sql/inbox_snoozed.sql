@@ -9,7 +9,8 @@ with page as (
     select distinct m.snoozed_until as rank, i.request_id
       from mark m
      cross join lateral (select * from inquiry i where i.request_id = m.request_id offset 0) i
-     where m.entity_id = $4 and m.snoozed_until > clock_timestamp()
+     where m.entity_id = $4 and m.snoozed_until is not null
+       and m.snoozed_until > statement_timestamp()
        and i.entity_id = any($1::text[]) and i.status = any($2::text[])
        and i.status in ('PENDING', 'CLAIMED') and $15::boolean is not null
        and ($16::text is null or (m.snoozed_until, m.request_id) > ($16::text::timestamptz, $17))
@@ -22,7 +23,7 @@ with page as (
                   where r.id = i.request_id))
        and ($10::timestamptz is null or i.deadline_at < $10)
        and ($11::timestamptz is null or i.deadline_at > $11)
-       and ($12::timestamptz is null or i.attention_at <= clock_timestamp()
+       and ($12::timestamptz is null or i.attention_at <= statement_timestamp()
              or i.deadline_at <= $12)
        and ($13::boolean or not coalesce(m.deleted, false))
        and ($14::boolean is null or coalesce(m.read, false) <> $14)
@@ -37,4 +38,5 @@ select (select coalesce(json_object_agg(c.name, c.head), '{}') from channel c
                    order by p.rank, p.request_id), '[]')
           from page p
           join request r on r.id = p.request_id
-          left join mark m on m.request_id = p.request_id and m.entity_id = $4) as rows
+          left join lateral (select * from mark m where m.request_id = p.request_id
+                                and m.entity_id = $4 offset 0) m on true) as rows

@@ -20,12 +20,12 @@ select count(distinct c.request_id) as total, count(*) >= $3 as more
                   where r.id = i.request_id))
         and ($10::timestamptz is null or i.deadline_at < $10)
         and ($11::timestamptz is null or i.deadline_at > $11)
-        and ($12::timestamptz is null or i.attention_at <= clock_timestamp()
+        and ($12::timestamptz is null or i.attention_at <= statement_timestamp()
              or i.deadline_at <= $12)
         and ($13::boolean or not coalesce(m.deleted, false))
         and ($14::boolean is null or coalesce(m.read, false) <> $14)
         and ($15::boolean or i.status not in ('PENDING', 'CLAIMED')
-             or coalesce(m.snoozed_until <= clock_timestamp(), true))
+             or coalesce(m.snoozed_until <= statement_timestamp(), true))
       order by i.deadline_at, i.request_id
       limit $3
      ) c
