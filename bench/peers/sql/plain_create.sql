@@ -7,8 +7,10 @@ with changed as (
     on conflict do nothing
     returning id
 ), addressed as (
-    insert into addressee (request_id, entity_id)
-    select id, entity from changed, unnest($8::text[]) as entity
+    insert into inquiry (request_id, entity_id, status, created_at, deadline_at, attention_at,
+                         requestor)
+    select id, entity, $3, $6, 'infinity', 'infinity', $5
+      from changed, unnest($8::text[]) as entity
 ), bumped as (
     insert into channel as c (name, head)
     select name, 1 from changed, unnest($11::text[]) as name order by name
