@@ -366,7 +366,11 @@ def _given(flags: Mapping[str, str | bool], environ: Mapping[str, str]) -> list[
 def environment(settings: Settings) -> dict[str, str]:
     """The variables by which `load` makes the same settings in another process."""
     values = {option: getattr(settings, option.name) for option in OPTIONS}
-    return {option.env: str(value) for option, value in values.items() if value != option.default}
+    return {
+        option.env: ",".join(value) if isinstance(value, tuple) else str(value)
+        for option, value in values.items()
+        if value != option.default
+    }
 
 
 def require_servable(settings: Settings) -> None:

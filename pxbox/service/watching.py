@@ -15,6 +15,12 @@ from pxbox.ports import Entry
 from pxbox.service.core import Parts
 
 _AGAIN_SECONDS = 1.0
+# After these a request may be none of those's who were asked until then. The type is the second
+# member of an event, behind its id.
+_HANDED_ON = (
+    b'"type":"request.reassigned"', b'"type":"request.escalated"', b'"type":"request.declined"',
+)  # fmt: skip
+_HEAD_BYTES = 128
 
 
 async def require_may_watch(parts: Parts, principal: Principal, channel: str) -> Caller:
@@ -72,6 +78,12 @@ class Watching:
         """Judge by this principal from now on; `lost` says what that ends."""
         self._principal = principal
         self._changed.set()
+
+    def hear(self, entry: Entry) -> None:
+        """Take an event of a request that is watched: it may be others' now (X2)."""
+        head = entry.data[:_HEAD_BYTES]
+        if any(type in head for type in _HANDED_ON):
+            self._changed.set()
 
     async def require(self, channel: str) -> None:
         """Raise NotFound as `require_may_watch` does.

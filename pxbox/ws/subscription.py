@@ -25,11 +25,14 @@ class Subscription:
     `start`, so that the acknowledgement of the subscription comes first on the wire.
     """
 
-    def __init__(self, outbox: Outbox, pace: trio.Lock) -> None:
+    def __init__(
+        self, outbox: Outbox, pace: trio.Lock, hear: Callable[[Entry], None] | None = None
+    ) -> None:
         """`pace` is held by one of the connection's subscriptions at a time, while it catches up:
-        together they take no more room than one."""
+        together they take no more room than one. `hear` is called with each live event."""
         self._outbox = outbox
         self._pace = pace
+        self._hear = hear
         self._held: list[bytes] | None = []
         self.catching_up = trio.CancelScope()
         self.joined = False
@@ -46,6 +49,8 @@ class Subscription:
         else:
             self._outbox.put_event(encoded)
         self.sent = entry.seq
+        if self._hear is not None:
+            self._hear(entry)
 
     def leave(self) -> None:
         """Send nothing any more."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 import trio
 from msgspec import UNSET
 
-from pxbox.model.channel import Place, Position
+from pxbox.model.channel import Entry, Place, Position
 from pxbox.model.errors import (
     InvalidAck,
     InvalidRequest,
@@ -226,7 +226,8 @@ class Subscriptions:
     def _open(self, channel: str) -> Subscription:
         if len(self._subscriptions) >= MOST_CHANNELS:
             raise TooManySubscriptions(f"a connection watches at most {MOST_CHANNELS} channels")
-        subscription = Subscription(self._outbox, self._pace)
+        hear = self._hear if channel.startswith("request:") else None
+        subscription = Subscription(self._outbox, self._pace, hear)
         self._subscriptions[channel] = subscription
         return subscription
 
@@ -249,6 +250,10 @@ class Subscriptions:
     def renew(self, principal: Principal) -> None:
         """Go on as another principal of the same client: what it may not watch is left."""
         self._watching.renew(principal)
+        self._look_for_losses()
+
+    def _hear(self, entry: Entry) -> None:
+        self._watching.hear(entry)
         self._look_for_losses()
 
     def _look_for_losses(self) -> None:

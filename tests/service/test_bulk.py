@@ -28,7 +28,8 @@ def bad_items(to: str) -> list[tuple[Any, str]]:
         (good(unique(), 0), "unknown_addressee"),
         ({**good(to, 0), "deadlineAt": PAST}, "invalid_time"),
         ({**good(to, 0), "schema": {"type": "nothing"}}, "invalid_schema"),
-        ({**good(to, 0), "flowId": "f"}, "not_supported"),
+        ({**good(to, 0), "flowId": "f"}, "not_found"),
+        ({**good(to, 0), "quorum": 2}, "not_supported"),
         ({**good(to, 0), "claimTtl": 0}, "invalid_request"),
     ]
 

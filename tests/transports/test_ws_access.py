@@ -70,6 +70,26 @@ async def test_who_leaves_a_group_loses_its_channels_at_once(
         assert lost(beside) == []
 
 
+async def test_who_is_asked_no_longer_hears_no_more_of_a_request(
+    asker: Party, ana: Party, ben: Party, party: Make
+) -> None:
+    """Handed on while she watches it: only who is asked now hears what follows."""
+    id = await asker.ask(ana.sub)
+    name = f"request:{id}"
+    async with ana.socket() as socket:
+        await socket.subscribe(name)
+        await ana.done("claimRequest", id=id)
+        await ana.done("reassignRequest", id=id, to=ben.sub)
+        await socket.until(lambda: lost(socket) == [name])
+        async with ben.socket() as beside:
+            await beside.subscribe(name)
+            await ben.done("claimRequest", id=id)
+            await beside.event("request.claimed")
+        refused = await socket.ask(type="subscribe", channel=name)
+        assert refused["data"]["code"] == "not_found"
+        assert max(socket.seqs(name)) == 3
+
+
 async def test_access_is_lost_whichever_broker_was_told(brokers: Brokers) -> None:
     here, there = brokers(), brokers()
     admin, ana = Party(there, unique("admin"), "admin request"), Party(here, "ana", "respond")
