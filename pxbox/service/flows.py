@@ -28,7 +28,7 @@ from pxbox.domain.access import Caller
 from pxbox.domain.flow import OpenWait
 from pxbox.model import flow_wire as wire
 from pxbox.model.decoding import decode_input, decode_json
-from pxbox.model.errors import Forbidden, InvalidRequest, InvalidTime, NotFound
+from pxbox.model.errors import Forbidden, InvalidCursor, InvalidRequest, InvalidTime, NotFound
 from pxbox.model.flow import Flow, FlowRef, FlowStatus, Parent, WaitKind
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.principal import ADMIN
@@ -95,7 +95,7 @@ async def list_flows(parts: Parts, call: Call) -> Outcome:
     assert isinstance(input, wire.ListFlows)
     caller = call.caller
     if input.cursor is not None and not is_ulid(input.cursor):
-        raise InvalidRequest("this cursor was not given out by this list")
+        raise InvalidCursor("this cursor was not given out for this list")
     mine = None if caller.has(ADMIN) else (sorted(caller.addresses), caller.sub)
     owner = None
     if input.owner_entity is not None:

@@ -20,7 +20,8 @@ from pxbox.model.ids import new_ulid
 from pxbox.postgres.flow_views import Runnable
 from pxbox.service.core import Call, Outcome, Parts
 
-SESSION = timedelta(seconds=30)
+SESSION_SECONDS = 30
+SESSION = timedelta(seconds=SESSION_SECONDS)
 
 _decode_kinds = msgspec.json.Decoder(dict[str, int]).decode
 

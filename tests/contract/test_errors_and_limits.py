@@ -133,6 +133,11 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
         ("tokenNoticeSeconds", "pxbox.settings", "Settings().token_notice_seconds"),
         ("tokenGraceSeconds", "pxbox.settings", "Settings().token_grace_seconds"),
         ("ticketSeconds", "pxbox.service.tickets", "TICKET_SECONDS"),
+        ("flowInputBytes", "pxbox.service.flows", "MOST_INPUT_BYTES"),
+        ("flowCursorBytes", "pxbox.service.flows", "MOST_CURSOR_BYTES"),
+        ("flowSignals", "pxbox.domain.flow", "MOST_SIGNALS"),
+        ("historySteps", "pxbox.postgres.flow_views", "MOST_STEPS"),
+        ("workerSessionSeconds", "pxbox.service.workers", "SESSION_SECONDS"),
     ],
 )
 def test_broker_has_the_limits_of_the_contract(limit: str, module: str, path: str) -> None:
@@ -154,5 +159,12 @@ def test_schemas_have_the_limits_of_the_contract() -> None:
     assert read("v1/PageSize.json")["maximum"] == LIMITS["pageItems"]["value"]
     found = read("v1/Problem.json")["properties"]["errors"]
     assert found["maxItems"] == LIMITS["errorsReturned"]["value"]
+    checkpoint = read("v1/CheckpointFlow.json")["properties"]
+    for member in ("steps", "waits", "cancels"):
+        assert checkpoint[member]["maxItems"] == LIMITS["checkpointItems"]["value"]
+    lease = read("v1/LeaseFlows.json")["properties"]
+    assert lease["limit"]["maximum"] == LIMITS["leasedFlows"]["value"]
+    kinds = read("v1/OpenSession.json")["properties"]["kinds"]
+    assert kinds["maxItems"] == LIMITS["workerKinds"]["value"]
     key = read("v1/IdempotencyKey.json")["pattern"]
     assert f",{LIMITS['idempotencyKeyCharacters']['value']}}}" in key

@@ -8,7 +8,9 @@ import re
 import pytest
 
 import schemas
+from pxbox.domain import flow
 from pxbox.domain.request import ALLOWED, Answer, Cancel, Decline, Release, TakeClaim
+from pxbox.model.flow import FlowStatus
 from pxbox.model.principal import SCOPES
 from pxbox.model.request import Status
 from tests.contract.documents import SCHEMAS, planned, read, validator
@@ -16,6 +18,9 @@ from tests.contract.documents import SCHEMAS, planned, read, validator
 README = schemas.read("README.md").decode()
 COLUMNS = {"claim": TakeClaim, "release": Release, "answer": Answer, "decline": Decline,
            "cancel": Cancel}  # fmt: skip
+
+FLOW_COLUMNS = {"checkpoint": flow.Checkpoint, "signal": flow.Give, "cancel": flow.Cancel,
+                "retry": flow.Retry}  # fmt: skip
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -37,6 +42,19 @@ def test_table_of_a_requests_life_allows_what_the_broker_allows(status: Status) 
         cell = row[head.index(column)]
         refused = cell == "409" or cell.endswith("else 409") or cell == "200" or "by who" in cell
         assert (command not in ALLOWED[status]) is refused, (status, column)
+
+
+def test_table_of_a_flows_life_has_every_status() -> None:
+    assert [row[0] for row in rows("A flow's life")[2:]] == [status.value for status in FlowStatus]
+
+
+@pytest.mark.parametrize("status", FlowStatus)
+def test_table_of_a_flows_life_allows_what_the_broker_allows(status: FlowStatus) -> None:
+    head, _, *body = rows("A flow's life")
+    (row,) = [row for row in body if row[0] == status.value]
+    for column, command in FLOW_COLUMNS.items():
+        refused = row[head.index(column)] in ("409", "200")
+        assert (command not in flow.ALLOWED[status]) is refused, (status, column)
 
 
 def test_table_of_access_has_every_scope() -> None:

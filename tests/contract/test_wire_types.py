@@ -10,8 +10,8 @@ import msgspec
 import pytest
 from msgspec import inspect as types
 
-from pxbox.domain import routing
-from pxbox.model import request, wire
+from pxbox.domain import flow_events, routing
+from pxbox.model import flow, flow_wire, request, wire
 from pxbox.model.decoding import decode_input
 from pxbox.model.errors import InvalidRequest, PxError
 from pxbox.rest.call import RestCall, read_input
@@ -27,24 +27,31 @@ from tests.contract.documents import (
     validator,
 )
 
-NOT_ON_THE_WIRE = {"Input", "Reply", "RequestId"}
+NOT_ON_THE_WIRE = {"Input", "Reply", "RequestId", "FlowId", "SessionId"}
 
 
 def subclasses(base: type[msgspec.Struct]) -> dict[str, type[Any]]:
-    found = inspect.getmembers(wire, lambda one: inspect.isclass(one) and issubclass(one, base))
+    def kind(one: object) -> bool:
+        return inspect.isclass(one) and issubclass(one, base)
+
+    found = [*inspect.getmembers(wire, kind), *inspect.getmembers(flow_wire, kind)]
     return {name: one for name, one in found if name not in NOT_ON_THE_WIRE}
 
 
 INPUTS = subclasses(wire.Input)
-REPLIES: dict[str, type[Any]] = {**subclasses(wire.Reply), "Claim": request.Claim}
+REPLIES: dict[str, type[Any]] = {
+    **subclasses(wire.Reply), "Claim": request.Claim, "Parked": flow.Parked,
+}  # fmt: skip
 EVENTS: dict[str, type[Any]] = {
     "RequestEvent": routing.EventData,
     "MembershipEvent": routing.MembershipData,
     "InboxEvent": routing.InboxData,
+    "FlowEvent": flow_events.FlowData,
+    "WorkEvent": flow_events.WorkData,
 }
 BODIES: dict[str, tuple[type[Any], ...]] = {
     "PostResponseBody": (wire.PostResponse,),
-    "ReasonBody": (wire.DeclineRequest, wire.CancelRequest),
+    "ReasonBody": (wire.DeclineRequest, wire.CancelRequest, flow_wire.CancelFlow),
     "EmptyBody": (
         wire.ClaimRequest,
         wire.ReleaseRequest,
@@ -52,11 +59,19 @@ BODIES: dict[str, tuple[type[Any], ...]] = {
         wire.MarkUnread,
         wire.Wake,
         wire.RestoreInquiry,
+        flow_wire.RetryFlow,
+        flow_wire.RenewSession,
+        flow_wire.CloseSession,
     ),
     "ReassignBody": (wire.ReassignRequest,),
     "DelegateBody": (wire.DelegateRequest,),
     "PutDraftBody": (wire.PutDraft,),
     "SnoozeBody": (wire.Snooze,),
+    "ResumeFlowBody": (flow_wire.ResumeFlow,),
+    "SignalFlowBody": (flow_wire.SignalFlow,),
+    "CheckpointFlowBody": (flow_wire.CheckpointFlow,),
+    "LeaseFlowsBody": (flow_wire.LeaseFlows,),
+    "HandBackBody": (flow_wire.HandBack,),
 }
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"
@@ -237,7 +252,7 @@ def rules(type: types.Type) -> Json:
     match type:
         case types.UnionType(options):
             return {key: rule for one in options for key, rule in rules(one).items()}
-        case types.IntType():
+        case types.IntType() | types.FloatType():
             said = {"minimum": type.ge, "maximum": type.le}
         case types.StrType():
             said = {"minLength": type.min_length, "maxLength": type.max_length}
