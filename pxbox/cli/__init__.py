@@ -50,6 +50,17 @@ _ENTITIES = (
     ("remove-member", "entities:remove_member", "Take a user or bot out of a group or role."),
 )
 
+_FLOWS = (
+    ("start", "flows:start", "Start a flow, and wait for its end if wanted."),
+    ("list", "flows:list_flows", "List flows, the newest first."),
+    ("show", "flows:show", "Show a flow, and everything that happened to it."),
+    ("tail", "flows:tail", "Print what happens to a flow as it happens."),
+    ("retry", "steer:retry", "Run flows that are parked or failed again."),
+    ("cancel", "steer:cancel", "Cancel flows and what they wait for."),
+    ("signal", "steer:signal", "Send flows a signal."),
+    ("resume", "steer:resume", "Tell flows that something happened."),
+)
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, by default of this process's own arguments, and return its exit code."""
@@ -92,6 +103,7 @@ def _app() -> App:
     for name, help, commands in (
         ("token", "Tokens for callers.", _TOKEN),
         ("entities", "Who can be asked.", _ENTITIES),
+        ("flows", "Code that waits for people.", _FLOWS),
     ):
         inner = App(name=name, help=help, group=_REST)
         for each, target, about in commands:

@@ -11,6 +11,7 @@ _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks
 _PART = re.compile(r"([0-9]{1,9})([smhdw])")
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _UNITS_SHOWN = 2
+_MINUTE = 60
 _LONGEST = timedelta(days=3_650)
 """Source: schemas/v1/CreateRequest.json, `deadlineIn`."""
 
@@ -46,7 +47,19 @@ def shown(moment: datetime, now: datetime | None = None) -> str:
 def distance(moment: datetime, now: datetime | None = None) -> str:
     """How far away a moment is, in its two largest units: `in 1 h 59 min`, `5 min ago`."""
     seconds = round((moment - (now or datetime.now(UTC))).total_seconds())
-    left = abs(seconds)
+    text = _in_words(abs(seconds))
+    if not text:
+        return "now"
+    return f"in {text}" if seconds > 0 else f"{text} ago"
+
+
+def lasting(time: timedelta) -> str:
+    """How long something took, in its two largest units; a short time to the tenth of a second."""
+    seconds = time.total_seconds()
+    return f"{seconds:.1f} s" if seconds < _MINUTE else _in_words(round(seconds))
+
+
+def _in_words(left: int) -> str:
     parts: list[str] = []
     for size, unit in _STEPS:
         count, left = divmod(left, size)
@@ -54,7 +67,4 @@ def distance(moment: datetime, now: datetime | None = None) -> str:
             parts.append(f"{count} {unit}")
         if parts and (not count or len(parts) == _UNITS_SHOWN):
             break
-    text = " ".join(parts)
-    if not text:
-        return "now"
-    return f"in {text}" if seconds > 0 else f"{text} ago"
+    return " ".join(parts)

@@ -13,6 +13,7 @@ import msgspec
 from pxbox.client.entities import Entities
 from pxbox.client.errors import AuthError
 from pxbox.client.events import Position
+from pxbox.client.flows import Flows
 from pxbox.client.inbox import Inbox
 from pxbox.client.link import Link, Token
 from pxbox.client.requests import Addressees, AsSchema, Details, Requests
@@ -43,6 +44,7 @@ class AsyncPxBox:
         self.link = Link(url, token, patience)
         self.requests = Requests(self)
         self.entities = Entities(self)
+        self.flows = Flows(self)
         self.waits = Waits(self)
 
     @classmethod

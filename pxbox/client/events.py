@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 
+from pxbox.model.flow import OPEN_FLOW, FlowStatus
 from pxbox.model.request import OPEN, Claim, Status
 
 
@@ -85,6 +86,22 @@ class MembershipEvent(Event, kw_only=True):
     group_id: str
 
 
+class FlowEvent(Event, kw_only=True):
+    """Of a flow, as it was right after it. `parked` says why, where it is."""
+
+    flow_id: str
+    kind: str
+    status: FlowStatus
+    text: str | None = None
+    owner: str | None = None
+    parked: str | None = None
+
+    @property
+    def closes(self) -> bool:
+        """Has the flow ended?"""
+        return self.status not in OPEN_FLOW
+
+
 class Gap(Struct, frozen=True, kw_only=True):
     """What was missed cannot be had: read anew what you keep, then go on after `position`.
 
@@ -101,7 +118,11 @@ class Gap(Struct, frozen=True, kw_only=True):
         return self.position.seq
 
 
-_KINDS: dict[str, type[Event]] = {"request": RequestEvent, "membership": MembershipEvent}
+_KINDS: dict[str, type[Event]] = {
+    "flow": FlowEvent, "membership": MembershipEvent, "request": RequestEvent,
+}  # fmt: skip
+# What workers hear on `work:<kind>`: it tells of a flow, and not how it stands.
+_WORK = "flow.runnable"
 
 
 class _Type(Struct):
@@ -114,6 +135,7 @@ def decode_event(channel: str, position: Position, data: bytes) -> Event:
     Raises ValueError where it is no event.
     """
     name = msgspec.json.decode(data, type=_Type).type
-    event = msgspec.json.decode(data, type=_KINDS.get(name.partition(".")[0], Event))
+    kind = Event if name == _WORK else _KINDS.get(name.partition(".")[0], Event)
+    event = msgspec.json.decode(data, type=kind)
     event.channel, event.position, event.raw = channel, position, Raw(bytes(data))
     return event

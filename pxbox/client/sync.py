@@ -20,6 +20,7 @@ from pxbox.client.inbox import Change, Inbox
 from pxbox.client.link import Token
 from pxbox.client.requests import Addressees, Answer, AsSchema, Details, RequestHandle
 from pxbox.client.stream import EventStream
+from pxbox.client.sync_flows import SyncFlows
 from pxbox.model import wire
 from pxbox.model.entity import EntityKind
 from pxbox.model.request import Status
@@ -225,6 +226,7 @@ class PxBox:
 
     requests: SyncRequests
     entities: SyncEntities
+    flows: SyncFlows
 
     def __init__(
         self, url: str = DEFAULT_URL, token: Token = "", *, patience: float = PATIENCE_SECONDS
@@ -250,6 +252,7 @@ class PxBox:
         self._loop = Loop(portal)
         self.requests = SyncRequests(self._loop, self._px)
         self.entities = SyncEntities(self._loop, self._px)
+        self.flows = SyncFlows(self._loop, self._px)
         return self
 
     def __exit__(

@@ -21,7 +21,7 @@ ACK_SECONDS = 0.5
 AWAY_SECONDS = 5.0
 # A long poll; the contract allows 60.
 POLL_SECONDS = 25
-# Where there is no WebSocket, an inbox is read again and again.
+# Where there is no WebSocket, an inbox or a flow is read again and again.
 RELOAD_SECONDS = 5.0
 # For a REST reply, beyond what a long poll may take.
 REPLY_SECONDS = 30.0
