@@ -22,9 +22,11 @@ from pxbox.behaviors.durable import (
     load,
     submit,
 )
+from pxbox.behaviors.trail import trail_row
 from pxbox.domain.routing import MembershipData, entity_channel, membership_event
 from pxbox.model.entity import COLLECTIVE, Entity
 from pxbox.model.errors import AddressTaken, InvalidRequest, NotFound
+from pxbox.model.trail import Author
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.Decoder(Entity).decode
@@ -37,6 +39,7 @@ class CreateEntity:
     entity: Entity
     once: Once | None
     reply: bytes
+    author: Author | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class SetMember:
     by: str
     once: Once | None
     reply: bytes
+    author: Author | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +103,8 @@ class EntityActor:
         ]
         if message.once is not None:
             keys.append(message.once.reservation(message.reply))
-        commit = Commit(id=uuid4(), rows=(_row(entity),), keys=tuple(keys))
+        made_by = _trail(entity.id, 1, "entity.created", message.author)
+        commit = Commit(id=uuid4(), rows=(_row(entity), made_by), keys=tuple(keys))
         result = await submit(self._journal, commit)
         if isinstance(result, Committed):
             return EntityDone(entity)
@@ -146,7 +151,16 @@ class EntityActor:
         channels = (entity_channel(message.member.id),)
         commit = Commit(
             id=uuid4(),
-            rows=(_row(after),),
+            rows=(
+                _row(after),
+                _trail(
+                    group.id, after.version, event.type, message.author, member=message.member.id
+                ),
+                # The member's own trail has it too; its own version has not changed.
+                _trail(
+                    message.member.id, after.version, event.type, message.author, group=group.id
+                ),
+            ),
             links=(change("member", group.id, message.member.id),),
             keys=() if message.once is None else (message.once.reservation(message.reply),),
             events=(Event(event.id, channels, membership_event(event)),),
@@ -166,6 +180,10 @@ class EntityActor:
         state = row["state"]
         assert isinstance(state, str)
         return _decode(state)
+
+
+def _trail(subject: str, version: int, type: str, author: Author | None, **detail: str) -> Row:
+    return trail_row(subject, version, type, author.client if author else None, author, **detail)
 
 
 def _row(entity: Entity) -> Row:

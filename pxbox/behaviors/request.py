@@ -170,7 +170,7 @@ class RequestActor:
         if message.answer is not None:
             await self._check_answer(request, message.answer)
             text = AnswerText(message.answer.payload.decode(), message.answer.client)
-        commit, after = commits.transition(request, event, now, text)
+        commit, after = commits.transition(request, event, now, text, author=message.author)
         return await self._commit(commit, Done(after), message)
 
     async def _snooze(

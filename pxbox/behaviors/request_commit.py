@@ -22,11 +22,13 @@ from actors.journal import (
 )
 from pxbox.behaviors.request_messages import Create, Fire, NewRequest
 from pxbox.behaviors.settling import settled
+from pxbox.behaviors.trail import request_trail
 from pxbox.domain import alarms, routing
 from pxbox.domain import request as domain
 from pxbox.model.flow import WaitOutcome
 from pxbox.model.mark import Mark
 from pxbox.model.request import OPEN, Request, Status
+from pxbox.model.trail import Author
 
 _encode = msgspec.json.encode
 
@@ -42,7 +44,7 @@ class AnswerText:
 def creation(message: Create, now: datetime) -> tuple[Commit, Request]:
     """The commit that makes a request, and the request as it is then."""
     request = replaced(message.request, version=1, created_at=now, updated_at=now)
-    made = NewRequest(request, message.content, message.subject)
+    made = NewRequest(request, message.content, message.subject, message.author)
     return joined(Commit(id=uuid4()), made), request
 
 
@@ -65,10 +67,13 @@ def joined(commit: Commit, made: NewRequest) -> Commit:
         default_answer=content.default_answer,
     )
     event_id, data = routing.request_event(request, "request.created", request.requestor)
+    made_by = request_trail(
+        request, "request.created", request.requestor, made.author, to=request.to
+    )
     times = [time for time in (commit.not_after, request.deadline_at) if time is not None]
     return replace(
         commit,
-        rows=(*commit.rows, row),
+        rows=(*commit.rows, row, made_by),
         keys=commit.keys if made.subject is None else (*commit.keys, made.subject),
         links=(*commit.links, *(Link("addressee", request.id, to) for to in request.to)),
         events=(*commit.events, Event(event_id, routing.channels_of(request), data)),
@@ -83,10 +88,12 @@ def transition(
     now: datetime,
     answer: AnswerText | None = None,
     fired: Fire | None = None,
+    author: Author | None = None,
 ) -> tuple[Commit, Request]:
-    """The commit of `event`, and the request after it. `answer` comes with an `Answered`."""
+    """The commit of `event`, and the request after it. `answer` comes with an `Answered`, `author`
+    with what somebody does."""
     after = replaced(domain.evolve(request, event, now), version=request.version + 1)
-    rows = [_changed_row(request, after)]
+    rows = [_changed_row(request, after), *_trail(request, event, after, author)]
     if isinstance(event, domain.Answered):
         assert answer is not None
         rows.append(_response_row(after, event, answer))
@@ -114,7 +121,7 @@ def signal(request: Request, message: Fire, now: datetime) -> tuple[Commit, Requ
     event_id, data = routing.request_event(after, type, None, now - message.due)
     return Commit(
         id=uuid4(),
-        rows=(request_row(after),),
+        rows=(request_row(after), request_trail(after, type, None, None)),
         events=(Event(event_id, _channels(after, request), data),),
         alarms=(AlarmFired(message.alarm_id, message.generation),),
     ), after
@@ -180,6 +187,25 @@ def _changed_row(before: Request, after: Request) -> Row:
     if before.declined == after.declined:
         return request_row(after)
     return request_row(after, declined=list(after.declined))
+
+
+def _trail(
+    before: Request, event: domain.Event, after: Request, author: Author | None
+) -> tuple[Row, ...]:
+    """What a responder is reminded of is nobody else's."""
+    if isinstance(event, domain.Reminded):
+        return ()
+    type, actor = routing.event_type(event)
+    handed = routing.handed_over(before, event)
+    detail: dict[str, object] = {"to": after.to} if handed else {}
+    if "previous_to" in handed:
+        detail["previousTo"] = handed["previous_to"]
+    reason = handed.get("reason", getattr(event, "reason", None))
+    if reason is not None:
+        detail["reason"] = reason
+    if isinstance(event, domain.Released):
+        detail["cause"] = event.cause
+    return (request_trail(after, type, actor, author, **detail),)
 
 
 def _response_row(request: Request, event: domain.Answered, answer: AnswerText) -> Row:

@@ -12,6 +12,7 @@ from pxbox.behaviors.durable import Once
 from pxbox.domain import request as domain
 from pxbox.model.mark import Mark
 from pxbox.model.request import Request
+from pxbox.model.trail import Author
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,16 +36,19 @@ class NewRequest:
     request: Request
     content: Content
     subject: Key | None = None
+    author: Author | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """`subject`: the key that only one open request may have; another's is replied instead."""
+    """`subject`: the key that only one open request may have; another's is replied instead.
+    `author`, here and below, is whom the trail names."""
 
     request: Request
     content: Content
     once: Once | None
     subject: Key | None = None
+    author: Author | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Act:
     command: domain.Command
     once: Once | None
     answer: GivenAnswer | None = None
+    author: Author | None = None
 
 
 @dataclass(frozen=True, slots=True)

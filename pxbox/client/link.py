@@ -40,7 +40,8 @@ MOST_CHANNELS = 128
 _WITHOUT_KEY = frozenset({
     "getRequest", "getResponse", "listRequestEvents", "validate", "getEntity", "addMember",
     "removeMember", "listQueue", "listInquiries", "listFlows", "getFlow", "createTicket",
-    "getFlowTimeline", "getFlowHistory", "checkpointFlow", "openSession", "renewSession",
+    "getFlowTimeline", "getFlowHistory", "getRequestTimeline", "getEntityTimeline", "putDraft",
+    "getDraft", "deleteDraft", "checkpointFlow", "openSession", "renewSession",
     "closeSession", "leaseFlows", "handBack",
 })  # fmt: skip
 

@@ -10,6 +10,7 @@ from pxbox.model.errors import Forbidden
 from pxbox.model.flow import Flow
 from pxbox.model.principal import (
     ADMIN,
+    AUDIT,
     EVERY_WORKER,
     FLOW,
     OPERATE,
@@ -67,6 +68,16 @@ def may_read_answer(caller: Caller, request: Request) -> bool:
         return True
     mine = caller.entity is not None and request.closed_by == caller.entity.id
     return mine and _answers(caller, request)
+
+
+def may_read_trail(caller: Caller) -> bool:
+    """Every trail whole, with clients and tokens."""
+    return caller.has(AUDIT)
+
+
+def may_follow(caller: Caller, request: Request) -> bool:
+    """Read what became of it step by step: its asker may, who hears of the same by events."""
+    return caller.has(ADMIN) or _asked(caller, request)
 
 
 def may_answer(caller: Caller, request: Request) -> bool:

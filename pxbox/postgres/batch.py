@@ -1,8 +1,8 @@
 """A batch of commits as the arguments of `px_commit`, and its answer as outcomes.
 
 What a commit may write is fixed here: rows of `request`, `entity`, `mark`, `response`, `flow` and
-what hangs on it, keys, links of `addressee` (rows of `inquiry`) and `member`, alarms, settlements,
-messages, events. To write to one more table: a type and a parameter in
+what hangs on it, `trail`, keys, links of `addressee` (rows of `inquiry`) and `member`, alarms,
+settlements, messages, events. To write to one more table: a type and a parameter in
 `migrations/0002_commit.sql`, its name in `RELATIONS`, and whatever makes its tuples, in the order
 of the type's attributes, in `_ROWS` or in `Batch._add`.
 """
@@ -30,7 +30,8 @@ from actors.journal import (
 
 RELATIONS = (
     "request", "entity", "mark", "response", "key", "link", "alarm", "fired", "flow", "flow_step",
-    "flow_wait", "settlement", "message", "received", "event",
+    "flow_wait", "settlement", "message", "received", "trail",
+    "event",
 )  # fmt: skip
 """The parameters of `px_commit` that are arrays of rows, each of the type `px_<name>`, in order."""
 
@@ -167,6 +168,15 @@ def _response(ordinal: int, row: Row) -> tuple[object, ...]:
     )  # fmt: skip
 
 
+def _trail(ordinal: int, row: Row) -> tuple[object, ...]:
+    value = row.values
+    return (
+        ordinal, value["subject"], value["version"], value["type"], value["status"],
+        value["actor"], value["client"], value["token_id"], value["on_behalf_of"],
+        value["detail"],
+    )  # fmt: skip
+
+
 def _flow(ordinal: int, row: Row) -> tuple[object, ...]:
     value, expected = row.values.get, row.expects.get
     return (
@@ -195,6 +205,7 @@ _ROWS: dict[str, Callable[[int, Row], tuple[object, ...]]] = {
     "entity": _entity,
     "mark": _mark,
     "response": _response,
+    "trail": _trail,
     "flow": _flow,
     "flow_step": _step,
     "flow_wait": _wait,

@@ -61,7 +61,7 @@ async def create(parts: Parts, call: Call) -> Outcome:
         if earlier is not None:
             return earlier
         raise
-    message = Create(made.request, made.content, key, made.subject)
+    message = Create(made.request, made.content, key, made.subject, call.author)
     done = await ask(parts, "request", request_id, message)
     assert isinstance(done, Done)
     if done.replay is not None:

@@ -25,11 +25,13 @@ from pxbox.domain.access import Caller
 from pxbox.domain.inbox import Thresholds
 from pxbox.model.document import Document, canonical_hash
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
+from pxbox.model.trail import Author
 from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.shelf import Shelf
+from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
@@ -61,6 +63,7 @@ class Parts:
     inbox: Inbox
     shelf: Shelf
     thresholds: Thresholds
+    trail: Trail
 
     @property
     def epoch(self) -> str:
@@ -79,6 +82,14 @@ class Call:
     input: Input
     idempotency_key: str | None = None
     item: int | None = None
+
+    @property
+    def author(self) -> Author:
+        """Who does it, as the trail names them."""
+        entity = self.caller.entity
+        return Author(
+            self.caller.sub, self.caller.principal.token_id, None if entity is None else entity.id
+        )
 
 
 @dataclass(frozen=True, slots=True)

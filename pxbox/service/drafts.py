@@ -27,7 +27,7 @@ async def put(parts: Parts, call: Call) -> Outcome:
     payload = msgspec.json.encode(decode_json(bytes(input.payload)))
     at = await parts.shelf.keep_draft(input.id, entity_id, payload.decode())
     renewal = domain.Renew(call.caller.responder())
-    await ask(parts, "request", input.id, Act(renewal, None))
+    await ask(parts, "request", input.id, Act(renewal, None, author=call.author))
     return Outcome(wire.Draft(request_id=input.id, payload=Raw(payload), updated_at=at))
 
 

@@ -35,7 +35,7 @@ async def create(parts: Parts, call: Call) -> Outcome:
     )
     reply = wire.EntityCreated(**_members_of(entity, []), entity_id=entity.id)
     kept = msgspec.json.encode(reply)
-    message = CreateEntity(entity, once(call, "createEntity", ""), kept)
+    message = CreateEntity(entity, once(call, "createEntity", ""), kept, call.author)
     done = await ask(parts, "entity", entity.id, message)
     assert isinstance(done, EntityDone)
     parts.directory.created(entity)
@@ -74,7 +74,8 @@ async def _set_member(parts: Parts, call: Call, present: bool) -> Outcome:
     operation = "addMember" if present else "removeMember"
     reply = wire.Membership(id=group.id, member=member.id, present=present)
     key = once(call, operation, group.id)
-    message = SetMember(member, present, call.caller.sub, key, msgspec.json.encode(reply))
+    kept = msgspec.json.encode(reply)
+    message = SetMember(member, present, call.caller.sub, key, kept, call.author)
     done = await ask(parts, "entity", group.id, message)
     assert isinstance(done, EntityDone)
     parts.directory.membership_changed(member.id)

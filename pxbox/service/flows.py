@@ -32,6 +32,7 @@ from pxbox.model.errors import Forbidden, InvalidCursor, InvalidRequest, Invalid
 from pxbox.model.flow import Flow, FlowRef, FlowStatus, Parent, WaitKind
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.principal import ADMIN
+from pxbox.model.trail import Author
 from pxbox.model.wire import CreateRequest
 from pxbox.postgres.flow_views import NULL, FlowFilter
 from pxbox.service.asking import AskedBy, creation
@@ -306,7 +307,8 @@ async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait) ->
         input = decode_input(bytes(wait.request), CreateRequest)
         asked_by = AskedBy(flow.requestor, flow.owner, flow.ref)
         made = await creation(parts, input, id, asked_by)
-        return replace(opened, request=made)
+        author = Author(call.caller.sub, call.caller.principal.token_id, flow.owner)
+        return replace(opened, request=replace(made, author=author))
     if wait.child is not None:
         return replace(opened, child=_child(parts, flow, id, wait.child))
     return opened

@@ -13,7 +13,7 @@ from pxbox.domain.access import require_scope
 from pxbox.domain.inbox import Touch
 from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotSupported, UnknownOperation
-from pxbox.model.principal import ADMIN, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
+from pxbox.model.principal import ADMIN, AUDIT, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.service import (
     asking,
     drafts,
@@ -23,6 +23,7 @@ from pxbox.service import (
     marks,
     requests,
     tickets,
+    timelines,
     validate,
     workers,
 )
@@ -70,6 +71,13 @@ _TABLE = (
         (REQUEST, RESPOND, ADMIN),
         requests.read_events,
     ),
+    Operation(
+        "getRequestTimeline",
+        wire.GetRequestTimeline,
+        (REQUEST, ADMIN, AUDIT),
+        timelines.of_request,
+    ),
+    Operation("getEntityTimeline", wire.GetEntityTimeline, (AUDIT,), timelines.of_entity),
     Operation("listQueue", wire.ListQueue, (RESPOND, ADMIN), inquiries.queue),
     Operation("listInquiries", wire.ListInquiries, (RESPOND, ADMIN), inquiries.inquiries),
     Operation("markRead", wire.MarkRead, (RESPOND,), marks.touching("markRead", Touch.MARK_READ)),

@@ -43,14 +43,18 @@ def refuse_unsupported(input: msgspec.Struct, *names: str) -> None:
 async def claim(parts: Parts, call: Call) -> Outcome:
     input = _about(call)
     command = domain.TakeClaim(call.caller.responder())
-    return await _act(parts, call, Act(command, once(call, "claimRequest", input.id)))
+    return await _act(
+        parts, call, Act(command, once(call, "claimRequest", input.id), author=call.author)
+    )
 
 
 async def release(parts: Parts, call: Call) -> Outcome:
     input = _about(call)
     by, override = _handing(call)
     command = domain.Release(by, override)
-    return await _act(parts, call, Act(command, once(call, "releaseRequest", input.id)))
+    return await _act(
+        parts, call, Act(command, once(call, "releaseRequest", input.id), author=call.author)
+    )
 
 
 async def answer(parts: Parts, call: Call) -> Outcome:
@@ -64,7 +68,7 @@ async def answer(parts: Parts, call: Call) -> Outcome:
     command = domain.Answer(responder, new_ulid(), payload.hash)
     given = GivenAnswer(payload.text, payload.value, call.caller.sub)
     key = once(call, "postResponse", input.id, {"payload": payload})
-    message = Act(command, key, given)
+    message = Act(command, key, given, call.author)
     done = await ask(parts, "request", known(input.id), message)
     return _outcome(done, lambda request: response(request, Raw(payload.text)))
 
@@ -76,7 +80,9 @@ async def reassign(parts: Parts, call: Call) -> Outcome:
     by, override = _handing(call)
     to = await addressed(parts, input.to)
     command = domain.Reassign(by, override, _actor(call), to, input.reason)
-    return await _act(parts, call, Act(command, once(call, "reassignRequest", input.id)))
+    return await _act(
+        parts, call, Act(command, once(call, "reassignRequest", input.id), author=call.author)
+    )
 
 
 async def delegate(parts: Parts, call: Call) -> Outcome:
@@ -92,7 +98,9 @@ async def delegate(parts: Parts, call: Call) -> Outcome:
     groups = await parts.directory.groups_of(entity.id)
     to = Responder(entity.id, groups | {entity.id})
     command = domain.Delegate(by, override, _actor(call), to, input.reason)
-    return await _act(parts, call, Act(command, once(call, "delegateRequest", input.id)))
+    return await _act(
+        parts, call, Act(command, once(call, "delegateRequest", input.id), author=call.author)
+    )
 
 
 def _handing(call: Call) -> tuple[Responder | None, bool]:
@@ -128,14 +136,18 @@ async def decline(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.DeclineRequest)
     command = domain.Decline(call.caller.responder(), input.reason, last=False)
-    return await _act(parts, call, Act(command, once(call, "declineRequest", input.id)))
+    return await _act(
+        parts, call, Act(command, once(call, "declineRequest", input.id), author=call.author)
+    )
 
 
 async def cancel(parts: Parts, call: Call) -> Outcome:
     input = call.input
     assert isinstance(input, wire.CancelRequest)
     command = domain.Cancel(call.caller.sub, input.reason)
-    return await _act(parts, call, Act(command, once(call, "cancelRequest", input.id)))
+    return await _act(
+        parts, call, Act(command, once(call, "cancelRequest", input.id), author=call.author)
+    )
 
 
 async def read(parts: Parts, call: Call) -> Outcome:

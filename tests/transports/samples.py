@@ -45,6 +45,8 @@ SAMPLES: dict[str, tuple[str, Json]] = {
     "cancelRequest": ("asker", {"id": "$request", "reason": "too late"}),
     "getResponse": ("asker", {"id": "$request"}),
     "listRequestEvents": ("asker", {"id": "$request", "since": 0, "limit": 10}),
+    "getRequestTimeline": ("asker", {"id": "$request", "limit": 10}),
+    "getEntityTimeline": ("audit", {"id": "$ana", "limit": 10}),
     "validate": ("asker", {"schema": SCHEMA, "data": {"dish": "pie"}}),
     "createEntity": ("admin", {
         "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],

@@ -44,8 +44,9 @@ class Cast:
 
 
 @pytest.fixture
-async def everybody(asker: Party, ana: Party, ben: Party, admin: Party) -> Cast:
+async def everybody(party: Make, asker: Party, ana: Party, ben: Party, admin: Party) -> Cast:
     people = {"asker": asker, "ana": ana, "ben": ben, "admin": admin}
+    people["audit"] = party(unique("audit"), "audit operate")
     world = {name: one.sub for name, one in people.items()}
     world["request"] = await asker.ask(ana.sub, ben.sub)
     world["group"] = (await admin.entity("group"))["address"]

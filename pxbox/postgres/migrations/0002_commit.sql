@@ -43,6 +43,10 @@ create type px_settlement as (
 );
 create type px_message as (ord int, id uuid, recipient text, body text);
 create type px_received as (ord int, id uuid);
+create type px_trail as (
+    ord int, subject text, version bigint, type text, status text, actor text, client text,
+    token_id text, on_behalf_of text, detail text
+);
 create type px_event as (ord int, channel text, id text, data text);
 
 create function px_commit(
@@ -51,7 +55,7 @@ create function px_commit(
     keys px_key[],
     links px_link[], alarms px_alarm[], fired px_fired[], flows px_flow[], steps px_step[],
     waits px_wait[], settlements px_settlement[], messages px_message[], received px_received[],
-    events px_event[],
+    trails px_trail[], events px_event[],
     relayed bigint[],
     out now timestamptz, out batch bigint, out seqs bigint[],
     out lost int[], out lost_guard text[], out lost_holds text[]
@@ -349,6 +353,14 @@ begin
     if cardinality(received) > 0 then
         delete from message m using unnest(received) as i
          where m.id = i.id and i.ord <> all(dead);
+    end if;
+    if cardinality(trails) > 0 then
+        insert into trail (subject, version, type, status, at, actor, client, token_id,
+                           on_behalf_of, detail)
+        select i.subject, i.version, i.type, i.status, now, i.actor, i.client, i.token_id,
+               i.on_behalf_of, i.detail::json
+          from unnest(trails) as i
+         where i.ord <> all(dead);
     end if;
     if cardinality(alarms) > 0 then
         delete from alarm a using unnest(alarms) as i
