@@ -73,6 +73,7 @@ from pxbox.streams import OpenStreams, open_streams
 from pxbox.validation.documents import Documents
 from pxbox.validation.pool import open_validation_pool
 from pxbox.validation.validator import Validator
+from pxbox.web import read_site, with_page
 from pxbox.ws.admission import AdmissionLimits
 from pxbox.ws.endpoint import Endpoint, Pulse, Terms
 from pxbox.ws.handover import WebSocketLimits
@@ -383,7 +384,7 @@ async def _serve_transports(
     )
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
-        http=HttpHost(make_app(surface), connection_fault, carries_payload),
+        http=HttpHost(with_page(read_site(), make_app(surface)), connection_fault, carries_payload),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),
         share=None if berth is None else berth.share(),

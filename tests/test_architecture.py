@@ -121,8 +121,9 @@ FORBIDDEN = {
     "a package index": r"pypi[.](org|python)|files[.]pythonhosted",
     "the number of an issue": r"(?<![\w&/])#\d+\b|\b[Ii]ssues? \d+\b",
 }
-# Where `#` and digits are a colour.
+# Where `#` and digits are a colour, or what a bundler made of somebody's code.
 COLOURED = {"docs.css"}
+BUILT = Path("pxbox", "web", "dist")
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
@@ -130,7 +131,7 @@ def test_no_file_names(what: str) -> None:
     pattern = re.compile(FORBIDDEN[what])
     found = []
     for path in tracked():
-        if path.name in COLOURED:
+        if path.name in COLOURED or path.is_relative_to(ROOT / BUILT):
             continue
         try:
             text = path.read_text()
@@ -162,6 +163,12 @@ def test_the_wheel_holds_everything_that_the_broker_reads(wheel: set[str]) -> No
     kinds = {Path(name).suffix for name in wanted}
     assert {".py", ".json", ".sql", ".lua", ".css", ".typed"} <= kinds
     assert wanted - wheel == set()
+
+
+def test_the_wheel_holds_the_built_page(wheel: set[str]) -> None:
+    built = {str(path.relative_to(ROOT)) for path in (ROOT / BUILT).rglob("*") if path.is_file()}
+    assert "pxbox/web/dist/index.html" in built
+    assert built <= wheel
 
 
 def test_the_wheel_holds_nothing_else(wheel: set[str]) -> None:

@@ -78,7 +78,7 @@ async def test_a_path_names_the_methods_that_it_has(
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/v1", "/v1/", "/v2/requests", "/v1/requests/", "/V1/inquiries", "/v1//inquiries",
+    ["/v1", "/v1/", "/v2/requests", "/v1/requests/", "/V1/inquiries", "/v1//inquiries",
      "/v1/requests/a/b", "/docs/", "/index.html", "/v1/ws"],
 )  # fmt: skip
 async def test_what_is_no_path_is_not_found_and_redirects_nowhere(party: Make, path: str) -> None:
