@@ -21,12 +21,8 @@ Ids = Annotated[list[str], Meta(min_length=1, max_length=1000)]
 PageSize = Annotated[int, Meta(ge=1, le=200)]
 
 
-class Input(Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """What an operation takes: path, query and body of REST in one, or `data` of a `cmd`.
-
-    Encoded it has no more than was sent, so that a repeated command is the same one to a later
-    version, which knows more members (S7).
-    """
+class Input(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
+    """What an operation takes: path, query and body of REST in one, or `data` of a `cmd`."""
 
 
 class Reply(Struct, rename="camel", kw_only=True):

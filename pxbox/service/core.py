@@ -116,9 +116,18 @@ def once(
         raise InvalidRequest(f"an idempotency key has 1 to {_MOST_KEY} printable ASCII characters")
     scope = msgspec.json.encode([call.caller.sub, operation, target, key, call.item])
     hashes = {name: Raw(f'"{document.hash}"'.encode()) for name, document in (read or {}).items()}
-    input = msgspec.structs.replace(call.input, **hashes)
-    body = msgspec.json.decode(msgspec.json.encode(input))
+    body = _said(msgspec.structs.replace(call.input, **hashes))
     return Once(hashlib.sha256(scope).hexdigest(), canonical_hash(body))
+
+
+def _said(input: Input) -> dict[str, object]:
+    """The input without what is so by default: a repeat is the same command to a later version too,
+    which knows more members."""
+    body: dict[str, object] = msgspec.json.decode(msgspec.json.encode(input))
+    for field in msgspec.structs.fields(input):
+        if not field.required and getattr(input, field.name) == field.default:
+            body.pop(field.encode_name, None)
+    return body
 
 
 async def replayed(parts: Parts, key: Once | None) -> Outcome | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,7 +14,7 @@ from pxbox.client import PxBox
 from tests.brokers import Broker, end
 from tests.cli.asking import SECONDS, Shell
 
-CODE = '''
+CODE = """
 from pxbox.flows import Context, flow
 
 @flow("greeting", version=2)
@@ -29,7 +28,7 @@ async def greeting(ctx: Context, who: str) -> str:
 @flow("failing")
 async def failing(ctx: Context) -> None:
     raise ValueError("not today")
-'''
+"""
 
 
 @pytest.fixture

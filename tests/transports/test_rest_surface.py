@@ -38,7 +38,7 @@ async def test_every_operation_needs_a_token(shared_broker: Broker, route: Route
     assert reply.headers["www-authenticate"].startswith("Bearer")
 
 
-@pytest.mark.parametrize("name", ["flowId", "filesPolicy", "quorum"])
+@pytest.mark.parametrize("name", ["filesPolicy", "quorum"])
 async def test_a_planned_member_of_a_request_is_not_ignored(
     asker: Party, ana: Party, name: str
 ) -> None:
