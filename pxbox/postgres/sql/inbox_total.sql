@@ -26,7 +26,6 @@ select count(distinct c.request_id) as total, count(*) >= $3 as more
         and ($14::boolean is null or coalesce(m.read, false) <> $14)
         and ($15::boolean or i.status not in ('PENDING', 'CLAIMED')
              or coalesce(m.snoozed_until <= statement_timestamp(), true))
-      order by i.deadline_at, i.request_id
       limit $3
      ) c
      limit $3
