@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import logging
 import os
 import signal
 import sys
-from types import FrameType
+from contextlib import suppress
 from typing import Annotated, Literal
 
 import anyio
@@ -52,12 +53,10 @@ def worker(
     sys.path.insert(0, "")
     kinds = [kind for name in flows for kind in load(name)]
     url, token = find(where)
-    signal.signal(signal.SIGTERM, _as_interrupt)
     note(f"Running {', '.join(f'{kind.name} v{kind.version}' for kind in kinds)} for {url}.")
-    try:
-        anyio.run(_serve, url, token, kinds, resident, backend=loop)
-    except KeyboardInterrupt:
-        return Exit.DONE
+    options = {"loop_factory": asyncio.SelectorEventLoop} if loop == "asyncio" else {}
+    with suppress(KeyboardInterrupt):
+        anyio.run(_serve, url, token, kinds, resident, backend=loop, backend_options=options)
     return Exit.DONE
 
 
@@ -83,16 +82,22 @@ async def _serve(url: str, token: Token, kinds: list[FlowKind], resident: int) -
         keeper = Keeper(url, token, worker, strikes, _begin_again)
         keeper.start()
         try:
-            await worker.run()
+            async with anyio.create_task_group() as group:
+                group.start_soon(_until_told, group.cancel_scope)
+                await worker.run()
         finally:
             keeper.stop()
+
+
+async def _until_told(scope: anyio.CancelScope) -> None:
+    """End the worker at SIGTERM or SIGINT; at the second one it ends at once."""
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
+        async for _ in told:
+            break
+    scope.cancel()
 
 
 def _begin_again(strikes: dict[str, int]) -> None:
     """Replace this process by a new one of the same command."""
     os.environ[_STRIKES] = msgspec.json.encode(strikes).decode()
     os.execv(sys.executable, [sys.executable, "-m", "pxbox", *sys.argv[1:]])  # noqa: S606
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

@@ -84,11 +84,12 @@ class Context:
         It may be async, or sync: then it runs in a thread. A parameter called `idempotency_key` is
         given a key that stays the same over every repetition. What it takes and what it returns is
         recorded, so both have to be JSON, or types with a JSON form; the result comes back as
-        plain JSON. Raises StepFailed after the last attempt.
+        plain JSON. Raises StepFailed after the last attempt; code that catches it and goes on has
+        that recorded, and a flow that fails of it runs the step again when it is retried.
         """
         run = self._run
         key = run.key(name)
-        what = digest(arguments, named)
+        what = _digest(key, arguments, named)
         recorded = run.recorded_step(key, what)
         if recorded is not None:
             return _result(key, recorded.result)
@@ -98,10 +99,13 @@ class Context:
         run.step_begins()
         try:
             call = functools.partial(function, *arguments, **named)
-            result = await _attempt(key, call, retry, run.pause)
+            succeeded, result = await _attempt(key, call, retry, run.pause)
         finally:
             run.step_ends()
-        await run.record_step(key, what, result)
+        if succeeded:
+            await run.record_step(key, what, result)
+        else:
+            await run.record_failure(key, what, result)
         return _result(key, result)
 
     async def sleep(self, name: str, lasts: timedelta | float) -> None:
@@ -215,19 +219,25 @@ class Context:
 
 async def _attempt(
     key: str, call: Callable[[], Any], retry: Retry, pause: Callable[[float], Awaitable[None]]
-) -> bytes:
-    """The record of the call's result, or of its last failure."""
+) -> tuple[bool, bytes]:
+    """Whether it succeeded at last, and the record of its result or of its last failure."""
     failed = 0
     while True:
         try:
-            return _recorded(key, await _called(call))
+            value = await _called(call)
+            break
         except retry.on as error:
             failed += 1
             if failed >= retry.attempts:
-                return _failure(error)
+                return False, _failure(error)
         except Exception as error:
-            return _failure(error)
+            return False, _failure(error)
         await pause(retry.pause(failed))
+    try:
+        return True, _recorded(key, value)
+    except (TypeError, ValueError) as error:
+        # Not for another attempt: what it did, it has done.
+        return False, _failure(error)
 
 
 async def _called(call: Callable[[], Any]) -> Any:
@@ -238,10 +248,17 @@ async def _called(call: Callable[[], Any]) -> Any:
     return await result if isinstance(result, Awaitable) else result
 
 
+def _digest(key: str, arguments: tuple[Any, ...], named: dict[str, Any]) -> str:
+    try:
+        return digest(arguments, named)
+    except (TypeError, ValueError) as error:
+        raise TypeError(f"what step {key} takes has to be JSON: {error}") from None
+
+
 def _recorded(key: str, value: Any) -> bytes:
     try:
         result = msgspec.json.encode({"ok": to_json(value)})
-    except NotImplementedError as error:
+    except (NotImplementedError, TypeError, ValueError) as error:
         raise TypeError(f"the result of step {key} has to be JSON: {error}") from None
     if len(result) > MOST_RESULT_BYTES:
         raise ValueError(

@@ -70,9 +70,6 @@ class Restarting(BaseException):
     """Ends a handler whose flow begins anew. Not an Exception: code that catches those is not to
     catch it."""
 
-    def __init__(self, input: bytes) -> None:
-        self.input = input
-
 
 class Lost(BaseException):
     """The flow is no longer ours: nothing of it may be written any more (F4)."""

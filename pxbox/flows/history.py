@@ -33,6 +33,17 @@ class Wait:
     order: tuple[object, ...] = ()
 
 
+class Record(msgspec.Struct):
+    """A run as a file keeps it, for replays in tests."""
+
+    flow_id: str
+    version: int
+    input: msgspec.Raw
+    state: dict[str, Any]
+    steps: list[StepView]
+    waits: list[WaitView]
+
+
 @dataclass(slots=True)
 class History:
     """By key, which is a name and its occurrence: `receipt#1`."""
@@ -77,5 +88,5 @@ def digest(*values: Any) -> str:
             [msgspec.json.decode(to_json(value)) for value in values], order="sorted"
         )
     except NotImplementedError as error:
-        raise TypeError(f"{error}: what a step takes is recorded as JSON") from None
+        raise TypeError(str(error)) from None
     return hashlib.sha256(encoded).hexdigest()[:32]

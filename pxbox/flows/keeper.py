@@ -8,11 +8,13 @@ so three times is parked.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import anyio
@@ -30,6 +32,7 @@ log = logging.getLogger("pxbox.worker")
 LOOK_SECONDS = 1.0
 STUCK_SECONDS = 15.0
 MOST_STRIKES = 3
+_LEAVE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class Keeper:
         self._on_stuck = on_stuck
         self._stuck_seconds = stuck_seconds
         self._stop = threading.Event()
+        self._told: anyio.Event
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._main = threading.get_ident()
         self._thread = threading.Thread(target=self._run, name="pxbox keeper", daemon=True)
 
@@ -68,20 +73,31 @@ class Keeper:
         self._thread.start()
 
     def stop(self) -> None:
+        """End it, and return once its connection is closed."""
         self._stop.set()
-        self._thread.join(timeout=5.0)
+        if self._loop is not None:
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._told.set)
+        self._thread.join(timeout=_LEAVE_SECONDS)
 
     def _run(self) -> None:
         try:
-            anyio.run(self._keep)
+            # A loop of asyncio's own, whatever policy a library has set.
+            options = {"loop_factory": asyncio.SelectorEventLoop}
+            anyio.run(self._keep, backend_options=options)
         except Exception:
             log.exception("the keeper ended; the session ends with it")
 
     async def _keep(self) -> None:
+        self._told = anyio.Event()
+        self._loop = asyncio.get_running_loop()
         async with AsyncPxBox(self._url, self._token) as px:
             renew_at = time.monotonic() + RENEW_SECONDS
             while not self._stop.is_set():
-                await anyio.sleep(LOOK_SECONDS)
+                with anyio.move_on_after(LOOK_SECONDS):
+                    await self._told.wait()
+                if self._stop.is_set():
+                    return
                 if time.monotonic() - self._worker.beat > self._stuck_seconds:
                     await self._unstick(px)
                 elif time.monotonic() >= renew_at:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import anyio
 import msgspec
 
-from pxbox.client.errors import Conflict, NotFound, PxBoxError
+from pxbox.client.errors import AuthError, Conflict, Forbidden, NotFound, PxBoxError
 from pxbox.client.schemas import to_json
 from pxbox.flows.context import Context
 from pxbox.flows.errors import InvalidInput, Lost, NotDeterministic, Parked, Restarting
@@ -29,7 +29,11 @@ from pxbox.model.flow_wire import Checkpointed, LeasedFlow, WaitView
 # How often the event loop turns before nothing is taken to move any more: gathered waits start in
 # tasks of their own, which need a turn or two each.
 QUIET_TURNS = 4
+# A checkpoint takes 1,000 steps and waits; a message is best kept well below its 1 MiB.
+MOST_AT_ONCE = 500
+MOST_BYTES_AT_ONCE = 256 * 1024
 _FRAMES_KEPT = 5
+_GONE_ON = {"flow_parked", "stale_checkpoint", "wrong_status"}
 
 
 class Ending(Enum):
@@ -67,6 +71,27 @@ class _Outbox:
     def __bool__(self) -> bool:
         return bool(self.steps or self.waits or self.cancels)
 
+    def portion(self) -> tuple[_Outbox, _Outbox]:
+        """What one checkpoint can bring, at least one thing, and what is left for later ones."""
+        steps = _fitting([len(step["result"]) for step in self.steps])
+        waits = _fitting([len(wait.get("request", b"")) for wait in self.waits])
+        now = _Outbox(self.steps[:steps], self.waits[:waits], self.cancels[:MOST_AT_ONCE])
+        later = _Outbox(self.steps[steps:], self.waits[waits:], self.cancels[MOST_AT_ONCE:])
+        those = {one["key"] for one in (*now.steps, *now.waits)}
+        now.keys = [key for key in self.keys if key in those]
+        later.keys = [key for key in self.keys if key not in those]
+        return now, later
+
+
+def _fitting(sizes: list[int]) -> int:
+    """How many of these fit into one checkpoint, from the first on."""
+    total = 0
+    for n, size in enumerate(sizes[:MOST_AT_ONCE]):
+        total += size
+        if n and total > MOST_BYTES_AT_ONCE:
+            return n
+    return min(len(sizes), MOST_AT_ONCE)
+
 
 @dataclass(frozen=True, slots=True)
 class _End:
@@ -102,6 +127,9 @@ class Run:
         self._outbox = _Outbox()
         self._acks: dict[str, anyio.Event] = {}
         self._refused: dict[str, Exception] = {}
+        self._failures: set[str] = set()
+        self._restart: bytes | None = None
+        self._fault: NotDeterministic | None = None
         self._came: dict[str, anyio.Event] = {}
         self._awaiting: set[str] = set()
         self._active = 0
@@ -125,8 +153,9 @@ class Run:
         return bool(self._awaiting) and not self._active and not self._outbox and not self._acks
 
     @property
-    def active_step(self) -> bool:
-        return self._active > 0
+    def exposed(self) -> bool:
+        """Has it done something, or is it doing it, that no checkpoint holds?"""
+        return self._active > 0 or bool(self._outbox.steps)
 
     @property
     def revision(self) -> int:
@@ -168,17 +197,27 @@ class Run:
 
     def key(self, name: str) -> str:
         """The next occurrence of this name."""
+        if self._fault is not None:
+            # Code that caught it does nothing more.
+            raise self._fault
         self._occurrences[name] += 1
         return f"{name}#{self._occurrences[name]}"
 
     def recorded_step(self, key: str, digest: str) -> Step | None:
         step = self._history.steps.get(key)
         if key in self._history.waits:
-            raise NotDeterministic(key, "a wait is recorded under this name, and this is a step")
+            self._diverge(key, "a wait is recorded under this name, and this is a step")
         if step is not None and step.digest != digest:
-            raise NotDeterministic(key, "it was recorded with other arguments")
+            self._diverge(key, "it was recorded with other arguments")
         self._unmet.discard(key)
         return step
+
+    def _diverge(self, key: str, detail: str) -> NoReturn:
+        """It parks, whatever its code does about the error."""
+        self._fault = NotDeterministic(key, detail)
+        self._end = _End(FlowStatus.RUNNING, parked=self._fault)
+        self._touch()
+        raise self._fault
 
     async def may_begin(self) -> None:
         """Return once something new may be done; a cancelled flow does nothing new."""
@@ -199,6 +238,15 @@ class Run:
         self.note_step(key, digest, result)
         await self._acked(key)
 
+    async def record_failure(self, key: str, digest: str, result: bytes) -> None:
+        """Have it recorded before anything else is done; dropped where the flow fails of it, so
+        that another try runs the step again."""
+        self.note_step(key, digest, result)
+        if self._undoing:
+            await self._acked(key)
+        else:
+            self._failures.add(key)
+
     def note_step(self, key: str, digest: str, result: bytes) -> None:
         """Have it recorded by the next checkpoint."""
         self._history.steps[key] = Step(digest, result)
@@ -213,9 +261,9 @@ class Run:
         """The wait of this key, recorded or new; `said` gives what a new one says beside."""
         recorded = self._history.waits.get(key)
         if recorded is None and key in self._history.steps:
-            raise NotDeterministic(key, "a step is recorded under this name, and this is a wait")
+            self._diverge(key, "a step is recorded under this name, and this is a wait")
         if recorded is not None and (recorded.kind, recorded.digest) != (kind, digest):
-            raise NotDeterministic(key, "it was recorded as another kind of wait, or for another")
+            self._diverge(key, "it was recorded as another kind of wait, or for another")
         self._unmet.discard(key)
         self._came.setdefault(key, anyio.Event())
         if recorded is None:
@@ -281,7 +329,8 @@ class Run:
             self._touch()
 
     def restart(self, input: Any) -> None:
-        raise Restarting(bytes(to_json(input)))
+        self._restart = bytes(to_json(input))
+        raise Restarting
 
     async def _acked(self, key: str) -> None:
         self._acking += 1
@@ -309,6 +358,8 @@ class Run:
         attempt = 1
         while True:
             end = await self._attempt(attempt)
+            if end is None or (end.status is FlowStatus.FAILED and not self.compensations):
+                self._forget_failures()
             if end is not None:
                 break
             await self.pause(self.kind.retry.pause(attempt))
@@ -316,8 +367,17 @@ class Run:
             self._begin()
         if end.status is not FlowStatus.COMPLETED and end.parked is None and end.restart is None:
             end = await self._undone(end)
-        self._end = end
+        self._end = self._end or end
         self._touch()
+
+    def _forget_failures(self) -> None:
+        """Failures of steps that no checkpoint holds yet were what the code ended with."""
+        for key in self._failures.intersection(self._outbox.keys):
+            self._outbox.keys.remove(key)
+            self._outbox.steps = [step for step in self._outbox.steps if step["key"] != key]
+            del self._history.steps[key]
+            self._acks.pop(key)
+        self._failures.clear()
 
     async def _attempt(self, attempt: int) -> _End | None:
         """Run the handler once; None: it is to be tried again."""
@@ -325,17 +385,24 @@ class Run:
             with anyio.CancelScope() as self._scope:
                 result = await self._call()
                 self._meet_all("the code comes to its end without it")
-                return _End(FlowStatus.COMPLETED, to_json(result))
-        except Restarting as again:
-            return _End(FlowStatus.RUNNING, restart=again.input)
+                return _End(FlowStatus.COMPLETED, _result(result))
+        except (Restarting, BaseExceptionGroup) as ended:
+            if self._restart is None:
+                if not isinstance(ended, Exception):
+                    raise
+                return self._failed(ended, attempt)
+            return _End(FlowStatus.RUNNING, restart=self._restart)
         except Parked as parked:
             return _End(FlowStatus.RUNNING, parked=parked)
-        except Exception as error:
-            retry = self.kind.retry
-            if attempt < retry.attempts and isinstance(error, retry.on):
-                return None
-            return _End(FlowStatus.FAILED, error=_shown(error))
+        except (Exception, SystemExit) as error:
+            return self._failed(error, attempt)
         return _End(FlowStatus.CANCELLED)
+
+    def _failed(self, error: BaseException, attempt: int) -> _End | None:
+        retry = self.kind.retry
+        if attempt < retry.attempts and isinstance(error, retry.on):
+            return None
+        return _End(FlowStatus.FAILED, error=_shown(error))
 
     async def _call(self) -> Any:
         context = Context(self)
@@ -348,18 +415,19 @@ class Run:
         return await self.kind.handler(context, input)
 
     async def _undone(self, end: _End) -> _End:
-        """Run the compensations, the last one first; each is a step like any other."""
+        """Run the compensations, the last one first; each is a step like any other. One that fails
+        holds up no other."""
         self._undoing = True
         context = Context(self)
+        errors = [end.error] if end.error else []
         for name, undo, arguments in reversed(self.compensations):
             try:
                 await context.step(f"undo {name}", undo, *arguments)
             except Parked as parked:
                 return _End(end.status, parked=parked)
             except Exception as error:
-                more = f"{end.error or ''}\nundoing {name!r} failed: {_shown(error)}".strip()
-                return _End(end.status, error=more)
-        return end
+                errors.append(f"undoing {name!r} failed: {_shown(error)}")
+        return _End(end.status, error="\n".join(errors) or None)
 
     # The checkpoints' side.
 
@@ -387,17 +455,18 @@ class Run:
         return bool(self._awaiting) and not self._active and not self._acking
 
     async def _save(self) -> None:
-        frame = self._frame()
-        if self._waits():
-            asks = any(self._history.waits[key].kind is WaitKind.ASK for key in self._awaiting)
-            frame["status"] = FlowStatus.WAITING_INPUT if asks else FlowStatus.SUSPENDED
-            frame["wake"] = self.wake
+        sent, later = self._outbox.portion()
         if self._outbox.steps or self._outbox.waits:
             self._meet_all_or_park()
             if self._end is not None:
                 return
-        sent, self._outbox, self._told = self._outbox, _Outbox(), False
+        self._outbox, self._told = later, bool(later)
         try:
+            frame = self._frame(sent)
+            if self._waits() and not later:
+                asks = any(self._history.waits[key].kind is WaitKind.ASK for key in self._awaiting)
+                frame["status"] = FlowStatus.WAITING_INPUT if asks else FlowStatus.SUSPENDED
+                frame["wake"] = self.wake
             reply = await self._send(frame)
         except PxBoxError as refusal:
             self._refuse(sent, refusal)
@@ -406,11 +475,16 @@ class Run:
             self._history.waits[key].id = id
         for step in sent.steps:
             self._acks.pop(step["key"]).set()
+        if later:
+            self._touch()
         if reply.behind:
             self.deliver(reply.outcomes, reply.wake)
 
     def _refuse(self, sent: _Outbox, refusal: PxBoxError) -> None:
-        """What was to be made durable cannot be: that is for the code that wanted it."""
+        """What was to be made durable cannot be: that is for the code that wanted it, and where
+        none did, such as for a `ctx.state` that is too large, the flow fails."""
+        if not sent.keys:
+            self._end = _End(FlowStatus.FAILED, error=f"a checkpoint was refused: {refusal}")
         for key in sent.keys:
             self._refused[key] = refusal
             if key in self._acks:
@@ -420,20 +494,17 @@ class Run:
                 self._came[key].set()
         self._tell()
 
-    def _frame(self) -> dict[str, Any]:
-        cursor = {"version": self.kind.version, "base": self._base.state, "state": self.state}
-        if self._base.renames:
-            cursor["renames"] = self._base.renames
+    def _frame(self, sent: _Outbox) -> dict[str, Any]:
         frame: dict[str, Any] = {
             "id": self.flow_id,
             "fence": self.fence,
             "revision": self._revision,
             "status": FlowStatus.RUNNING,
             "compensations": len(self.compensations),
-            "cursor": to_json(cursor),
-            "steps": self._outbox.steps,
-            "waits": self._outbox.waits,
-            "cancels": self._outbox.cancels,
+            "cursor": self._cursor(),
+            "steps": sent.steps,
+            "waits": sent.waits,
+            "cancels": sent.cancels,
         }
         if self.text is not None:
             frame["text"] = self.text
@@ -441,13 +512,35 @@ class Run:
             frame["version"] = self.kind.version
         return frame
 
+    def _cursor(self) -> msgspec.Raw:
+        """Raises PxBoxError where its author has put something into the state that is no JSON."""
+        cursor = {"version": self.kind.version, "base": self._base.state, "state": self.state}
+        if self._base.renames:
+            cursor["renames"] = self._base.renames
+        try:
+            return to_json(cursor)
+        except (NotImplementedError, TypeError, ValueError) as error:
+            raise PxBoxError(f"ctx.state has to be JSON: {error}") from None
+
     async def _finish(self, end: _End) -> Ending:
-        frame = self._frame()
-        frame["status"] = end.status
-        if self._cancelled:
-            if not self._leased.compensations and not self.compensations:
-                return Ending.CLOSED
-            frame["status"] = FlowStatus.CANCELLED
+        if end.parked is None and end.restart is None:
+            while len(self._outbox.steps) > len(self._outbox.portion()[0].steps):
+                self._outbox.waits.clear()
+                await self._save()
+        undoing = self._leased.compensations or self.compensations
+        if self._cancelled and not undoing:
+            return Ending.CLOSED
+        try:
+            await self._send(self._last_frame(end))
+        except PxBoxError as refusal:
+            await self._send(self._refused_end(end, refusal))
+        if end.parked is not None:
+            return Ending.PARKED
+        return Ending.CLOSED if end.restart is None else Ending.RESTARTED
+
+    def _last_frame(self, end: _End) -> dict[str, Any]:
+        frame = self._frame(self._outbox)
+        frame["status"] = FlowStatus.CANCELLED if self._cancelled else end.status
         if end.parked is not None:
             frame |= {"steps": [], "waits": [], "cancels": []}
             frame["parked"] = {"code": end.parked.code, "reason": str(end.parked)[:4096]}
@@ -460,10 +553,17 @@ class Run:
             frame["result"] = end.result
         if end.error is not None:
             frame["error"] = end.error[:16_384]
-        await self._send(frame)
-        if end.parked is not None:
-            return Ending.PARKED
-        return Ending.CLOSED if end.restart is None else Ending.RESTARTED
+        return frame
+
+    def _refused_end(self, end: _End, refusal: PxBoxError) -> dict[str, Any]:
+        """Its end as a failure, with nothing else that could be refused."""
+        told = f"{end.error}\n" if end.error else ""
+        return {
+            "id": self.flow_id, "fence": self.fence, "revision": self._revision,
+            "status": FlowStatus.CANCELLED if self._cancelled else FlowStatus.FAILED,
+            "error": f"{told}how the flow ended cannot be recorded: {refusal}"[:16_384],
+            "cancels": self._open_waits(),
+        }  # fmt: skip
 
     def _open_waits(self) -> list[str]:
         return [w.id for w in self._history.waits.values() if w.id and w.outcome is None]
@@ -471,8 +571,13 @@ class Run:
     async def _send(self, frame: dict[str, Any]) -> Checkpointed:
         try:
             reply = await self._backend.checkpoint(frame)
-        except (Conflict, NotFound):
+        except (AuthError, Forbidden, NotFound):
+            # The worker's trouble, and not the flow's.
             raise Lost from None
+        except Conflict as conflict:
+            if conflict.code in _GONE_ON:
+                raise Lost from None
+            raise
         self._revision = reply.revision
         return reply
 
@@ -491,7 +596,14 @@ class Run:
             self._touch()
 
 
-def _shown(error: Exception) -> str:
+def _result(value: Any) -> msgspec.Raw:
+    try:
+        return to_json(value)
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise TypeError(f"the result of the flow has to be JSON: {error}") from None
+
+
+def _shown(error: BaseException) -> str:
     """The error with the last frames of where it was raised."""
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_KEPT:]
     where = "".join(traceback.format_list(frames))

@@ -96,7 +96,7 @@ class Sleep:
         return None
 
     def fruitful(self, wait: Wait) -> bool:
-        return True
+        return wait.outcome == WaitOutcome.FIRED
 
 
 class SignalWait:

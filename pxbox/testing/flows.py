@@ -17,15 +17,17 @@ from typing import Any
 import anyio
 import msgspec
 
-from pxbox.client.errors import Conflict
+from pxbox.client.errors import Conflict, ValidationFailed
 from pxbox.client.schemas import to_json
-from pxbox.flows.history import History
+from pxbox.flows.errors import Parked
+from pxbox.flows.history import History, Record
 from pxbox.flows.kinds import Cursor, FlowKind
 from pxbox.flows.run import Ending, Run
 from pxbox.model.flow import OPEN_FLOW, FlowStatus, WaitKind, WaitOutcome
 from pxbox.model.flow_wire import Checkpointed, LeasedFlow, StepView, WaitView
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
+MOST_CURSOR_BYTES = 256 * 1024
 _NULL = msgspec.Raw(b"null")
 
 
@@ -110,8 +112,8 @@ def crash_everywhere(
     alike. Returns how many crashes that were.
 
     `effects` is the list that the test's step functions append to: it is emptied before each run,
-    and has to hold the same afterwards. Raises AssertionError with the checkpoint that made the
-    difference.
+    and has to hold the same afterwards. A crash waits for a step that is under way, since that may
+    run again (F1). Raises AssertionError with the checkpoint that made the difference.
     """
     script = _Script(dict(answers or {}), tuple(signals), (kind, *children), None)
 
@@ -130,22 +132,16 @@ def crash_everywhere(
 
 
 def replay(kind: FlowKind, record: bytes) -> Ended:
-    """Run today's code on the record of an earlier run (`Ended.record`): what is recorded is not
-    done again. `parked` says where the code does something else."""
-    kept = msgspec.json.decode(record, type=_Record)
+    """Run today's code on the record of an earlier run: `Ended.record`, or as `pxbox flows record`
+    printed.
+
+    What is recorded is not done again, a later version's migrations are applied, and a flow that
+    waits is left waiting. `parked` says where the code does something else.
+    """
+    kept = msgspec.json.decode(record, type=Record)
     script = _Script({}, (), (kind,), None)
     sandbox = _Sandbox(script, None)
     return anyio.run(sandbox.replay, kind, kept)
-
-
-class _Record(msgspec.Struct):
-    """A run as a file keeps it."""
-
-    flow_id: str
-    version: int
-    input: msgspec.Raw
-    steps: list[StepView]
-    waits: list[WaitView]
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +173,8 @@ class _Flow:
     error: str | None = None
     parked: str | None = None
     result: msgspec.Raw = field(default_factory=lambda: msgspec.Raw(b"null"))
+    cursor: Cursor = field(default_factory=Cursor)
+    state: dict[str, Any] = field(default_factory=dict)
     steps: list[StepView] = field(default_factory=list)
     waits: dict[str, _Wait] = field(default_factory=dict)
     signals: list[tuple[str, msgspec.Raw]] = field(default_factory=list)
@@ -204,6 +202,7 @@ class _Sandbox:
         self._ids = itertools.count(1)
         self._questions: list[Question] = []
         self._checkpoints = 0
+        self._recorded = False
         self._changed = anyio.Event()
         self._coming = sorted(script.signals, key=lambda signal: signal.after)
 
@@ -211,9 +210,15 @@ class _Sandbox:
         flow = self._new(kind, to_json(input), None)
         return await self._drive(flow)
 
-    async def replay(self, kind: FlowKind, record: _Record) -> Ended:
+    async def replay(self, kind: FlowKind, record: Record) -> Ended:
         flow = self._new(kind, record.input, None)
         self._flows = {record.flow_id: flow}
+        self._recorded = True
+        try:
+            if record.version != kind.version:
+                flow.cursor = kind.migrated(Cursor(record.state), record.version)
+        except Parked as parked:
+            flow.parked = str(parked)
         flow.id, flow.steps = record.flow_id, record.steps
         flow.waits = {view.id: _Wait(view) for view in record.waits}
         flow.wake = max((view.wake for view in record.waits), default=0)
@@ -231,6 +236,12 @@ class _Sandbox:
         flow = self._flows[frame["id"]]
         if frame["revision"] != flow.revision:
             raise Conflict("another revision", code="stale_checkpoint")
+        size = len(frame.get("cursor", b""))
+        if size > MOST_CURSOR_BYTES:
+            raise ValidationFailed(
+                f"the cursor has {size} bytes, at most {MOST_CURSOR_BYTES} are kept",
+                code="invalid_request",
+            )
         flow.revision += 1
         self._checkpoints += 1
         ids = self._apply(flow, frame)
@@ -239,12 +250,19 @@ class _Sandbox:
         behind = waits and flow.wake > frame["wake"]
         flow.waiting = waits and not behind
         self._tell()
-        if self._checkpoints == self._crash_after:
+        after = self._crash_after
+        if after is not None and self._checkpoints >= after and not self._busy(flow):
+            self._crash_after = None
             raise _Crash
         return Checkpointed(
             flow_id=flow.id, revision=flow.revision, status=flow.status, wake=flow.wake,
             behind=behind, wait_ids=ids, outcomes=fresh if behind else [],
         )  # fmt: skip
+
+    def _busy(self, flow: _Flow) -> bool:
+        """A step that runs would run again after a crash, as it may; that is no difference that a
+        test wants to hear of."""
+        return flow.run is not None and flow.run.exposed
 
     def _apply(self, flow: _Flow, frame: dict[str, Any]) -> dict[str, str]:
         for step in frame.get("steps", ()):
@@ -254,6 +272,8 @@ class _Sandbox:
         for id in frame.get("cancels", ()):
             self._cancel_wait(flow, id)
         flow.text = frame.get("text", flow.text)
+        if "cursor" in frame:
+            flow.state = (msgspec.json.decode(frame["cursor"]) or {}).get("state", {})
         flow.compensations = frame.get("compensations", 0)
         if "parked" in frame:
             flow.parked = frame["parked"]["reason"]
@@ -341,6 +361,7 @@ class _Sandbox:
         return flow
 
     async def _drive(self, flow: _Flow) -> Ended:
+        stuck: NothingHappens | None = None
         async with anyio.create_task_group() as group:
             while not flow.over:
                 for one in list(self._flows.values()):
@@ -348,11 +369,20 @@ class _Sandbox:
                         one.run = self._run_of(one)
                         group.start_soon(self._serve, one, one.run)
                 if all(one.waiting or one.over for one in self._flows.values()):
-                    self._let_happen(flow)
+                    if self._recorded:
+                        break
+                    try:
+                        self._let_happen(flow)
+                    except NothingHappens as error:
+                        # Raised here it would come out of the group in a group of its own.
+                        stuck = error
+                        break
                     continue
                 await self._changed.wait()
                 self._changed = anyio.Event()
             group.cancel_scope.cancel()
+        if stuck is not None:
+            raise stuck
         return self._ended(flow)
 
     async def _serve(self, flow: _Flow, run: Run) -> None:
@@ -375,7 +405,7 @@ class _Sandbox:
         history = History()
         history.add_steps(flow.steps)
         history.add_waits([wait.view for wait in flow.waits.values()])
-        return Run(flow.kind, leased, history, Cursor(), self)
+        return Run(flow.kind, leased, history, flow.cursor, self)
 
     def _let_happen(self, root: _Flow) -> None:
         """Everything waits: have a responder answer, else let time go on to what comes next."""
@@ -450,8 +480,8 @@ class _Sandbox:
         self._changed.set()
 
     def _ended(self, flow: _Flow) -> Ended:
-        record = _Record(
-            flow.id, flow.kind.version, flow.input, flow.steps,
+        record = Record(
+            flow.id, flow.kind.version, flow.input, flow.state, flow.steps,
             [wait.view for wait in flow.waits.values()],
         )  # fmt: skip
         return Ended(
