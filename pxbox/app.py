@@ -42,7 +42,7 @@ from pxbox.listening import Share
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log, said
-from pxbox.ports import Era, LogUnavailable
+from pxbox.ports import Entry, Era, LogUnavailable
 from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
 from pxbox.postgres.inbox import Inbox
@@ -51,6 +51,7 @@ from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
+from pxbox.postgres.reach import Reaches
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
@@ -65,6 +66,7 @@ from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.epoch import Epoch
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
+from pxbox.service.reach import Deliveries
 from pxbox.service.requests import reply_to_keep
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
@@ -229,10 +231,17 @@ async def _core(
         trio.open_nursery() as nursery,
     ):
         streams = open_streams(redis_url, installation.epoch)
+        reaches = Reaches(reader)
+        deliveries = Deliveries(reaches)
+
+        def encode(channel: str, entry: Entry) -> bytes:
+            deliveries.told(channel, entry.data)
+            return encoder(channel, entry.seq, entry.data)
+
         events = Events(
             log_of_events,
             streams,
-            lambda channel, entry: encoder(channel, entry.seq, entry.data),
+            encode,
             watch_epoch.sightings,
         )
         channels = Channels(system, events, epoch, watch_epoch.client_ahead)
@@ -267,7 +276,7 @@ async def _core(
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
             flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
-            Trail(reader),
+            Trail(reader), reaches, deliveries,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -278,9 +287,14 @@ async def _core(
             acknowledgements.run,
             lambda error: log.warning("acknowledgements wait", reason=said(error)),
         )
+        for keeping in (deliveries.run, deliveries.look):
+            nursery.start_soon(
+                keeping, lambda error: log.warning("delivery health waits", reason=said(error))
+            )
         yield Core(parts, journal, relay, streams, system)
         with trio.move_on_after(_LAST_WRITE_SECONDS), suppress(PxError):
             await acknowledgements.write()
+            await deliveries.write()
         await streams.aclose()
         nursery.cancel_scope.cancel()
 
@@ -389,7 +403,11 @@ async def _serve_transports(
         limits=_edge_limits(settings),
         share=None if berth is None else berth.share(),
     )
-    metrics.read_from(lambda: readings(core.system, core.journal, core.relay, edge, endpoint))
+    metrics.read_from(
+        lambda: readings(
+            core.system, core.journal, core.relay, core.parts.deliveries, edge, endpoint
+        )
+    )
     listeners = await _listen(settings) if berth is None else berth.listeners()
     port = listeners[0].getsockname()[1]
 

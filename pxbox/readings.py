@@ -9,6 +9,7 @@ from pxbox.behaviors.relay import Relay
 from pxbox.edge import Edge
 from pxbox.observe import Reading
 from pxbox.postgres.journal import PostgresJournal
+from pxbox.service.reach import Deliveries
 from pxbox.ws.endpoint import Endpoint
 
 
@@ -68,11 +69,24 @@ def relay_readings(relay: Relay) -> Iterator[Reading]:
                 stats.oldest_unrelayed_seconds)  # fmt: skip
 
 
+def delivery_readings(deliveries: Deliveries) -> Iterator[Reading]:
+    yield counter("requests_reached", "Requests that got to somebody who is asked, by this broker.",
+                  deliveries.first)  # fmt: skip
+    yield gauge("requests_unreached", "Open for a minute and got to nobody, of the newest "
+                "10,000; each broker counts the same.", deliveries.unreached)  # fmt: skip
+
+
 def readings(
-    system: System, journal: PostgresJournal, relay: Relay, edge: Edge, endpoint: Endpoint
+    system: System,
+    journal: PostgresJournal,
+    relay: Relay,
+    deliveries: Deliveries,
+    edge: Edge,
+    endpoint: Endpoint,
 ) -> Iterator[Reading]:
     """Every figure, as of now."""
     yield from actor_readings(system)
     yield from journal_readings(journal)
     yield from relay_readings(relay)
+    yield from delivery_readings(deliveries)
     yield from edge_readings(edge, endpoint)

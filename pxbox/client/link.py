@@ -39,7 +39,8 @@ MOST_CHANNELS = 128
 # Reading changes nothing, and these can be repeated by their very meaning.
 _WITHOUT_KEY = frozenset({
     "getRequest", "getResponse", "listRequestEvents", "validate", "getEntity", "addMember",
-    "removeMember", "listQueue", "listInquiries", "listFlows", "getFlow", "createTicket",
+    "removeMember", "listQueue", "listRequests", "listInquiries", "listFlows", "getFlow",
+    "createTicket",
     "getFlowTimeline", "getFlowHistory", "getRequestTimeline", "getEntityTimeline", "putDraft",
     "getDraft", "deleteDraft", "checkpointFlow", "openSession", "renewSession",
     "closeSession", "leaseFlows", "handBack",

@@ -18,6 +18,7 @@ from pxbox.client.retry import judge
 
 ROUTES: dict[str, tuple[str, str]] = {
     "createRequest": ("POST", "/v1/requests"),
+    "listRequests": ("GET", "/v1/requests"),
     "bulkCreateRequests": ("POST", "/v1/requests/bulk"),
     "getRequest": ("GET", "/v1/requests/{id}"),
     "claimRequest": ("POST", "/v1/requests/{id}/claim"),

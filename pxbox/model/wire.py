@@ -183,6 +183,17 @@ class ListRequestEvents(RequestId):
     limit: PageSize = 100
 
 
+class ListRequests(Input):
+    """What a client has asked: by default the caller. `reached` admits open ones alone."""
+
+    status: Status | None = None
+    reached: Literal["none", "notified", "seen", "opened"] | None = None
+    tag: str | None = None
+    requestor: str | None = None
+    limit: PageSize = 50
+    cursor: str | None = None
+
+
 class GetRequestTimeline(RequestId):
     limit: PageSize = 100
     cursor: str | None = None
@@ -283,6 +294,31 @@ class RequestCreated(RequestSummary):
     existing: bool
 
 
+class Delivery(Reply):
+    """How far a request has got to those who are asked, as far as is known: `reached` is `none`,
+    `notified`, `seen` or `opened`."""
+
+    reached: str
+    notified_at: datetime | None
+    seen_at: datetime | None
+    opened_at: datetime | None
+
+
+class AskedRequest(RequestSummary):
+    """A request as its asker's list shows it."""
+
+    delivery: Delivery
+
+
+class AskedPage(Reply):
+    """A page of what a client has asked, and where its channel stood before it was read (E6)."""
+
+    items: list[AskedRequest]
+    next_cursor: str | None
+    epoch: str
+    positions: dict[str, int]
+
+
 class RequestDetail(RequestSummary):
     schema_kind: str
     schema_payload: Raw
@@ -292,6 +328,8 @@ class RequestDetail(RequestSummary):
     meta: Raw
     why: str | None
     context: str | None
+    # For the asker; responders do not see who has looked.
+    delivery: Delivery | None
 
 
 class BulkItem(Reply, omit_defaults=True):

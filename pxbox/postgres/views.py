@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from pxbox.model.entity import Entity
 from pxbox.model.principal import Principal
+from pxbox.model.reach import Delivery
 from pxbox.model.request import Request
 from pxbox.postgres.reader import Reader
 
@@ -32,6 +33,7 @@ class RequestContent:
     meta: Raw
     why: str | None
     context: str | None
+    delivery: Delivery
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Views:
         )
         return RequestContent(
             _decode_request(row["state"]), schema, ui_hints, prefill, meta, row["why"],
-            row["context"],
+            row["context"], Delivery(row["notified_at"], row["seen_at"], row["opened_at"]),
         )  # fmt: skip
 
     async def answer(self, request_id: str) -> AcceptedAnswer | None:

@@ -64,6 +64,7 @@ def _flow_version(reply: msgspec.Struct) -> Version:
 
 ROUTES = (
     Route("POST", "/v1/requests", "createRequest", 201, location="/v1/requests/"),
+    Route("GET", "/v1/requests", "listRequests"),
     Route("POST", "/v1/requests/bulk", "bulkCreateRequests"),
     Route("GET", "/v1/requests/{id}", "getRequest", version=_request_version),
     Route("POST", "/v1/requests/{id}/claim", "claimRequest"),

@@ -30,12 +30,14 @@ from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.reach import Reaches
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
+from pxbox.service.reach import Deliveries
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
 from pxbox.validation.documents import Documents
@@ -64,6 +66,8 @@ class Parts:
     shelf: Shelf
     thresholds: Thresholds
     trail: Trail
+    reaches: Reaches
+    deliveries: Deliveries
 
     @property
     def epoch(self) -> str:

@@ -14,6 +14,7 @@ from pxbox.domain import request as domain
 from pxbox.model import wire
 from pxbox.model.decoding import decode_json
 from pxbox.model.errors import NotFound
+from pxbox.model.reach import Reach
 from pxbox.service.core import Call, Outcome, Parts, ask
 from pxbox.service.requests import known
 
@@ -26,6 +27,7 @@ async def put(parts: Parts, call: Call) -> Outcome:
     entity_id = await _responder_of(parts, call, input.id)
     payload = msgspec.json.encode(decode_json(bytes(input.payload)))
     at = await parts.shelf.keep_draft(input.id, entity_id, payload.decode())
+    parts.deliveries.note((input.id,), Reach.OPENED)
     renewal = domain.Renew(call.caller.responder())
     await ask(parts, "request", input.id, Act(renewal, None, author=call.author))
     return Outcome(wire.Draft(request_id=input.id, payload=Raw(payload), updated_at=at))

@@ -16,6 +16,7 @@ from pxbox.domain.inbox import Section
 from pxbox.model import wire
 from pxbox.model.errors import InvalidCursor, NotFound
 from pxbox.model.ids import is_ulid
+from pxbox.model.reach import Reach
 from pxbox.model.request import OPEN, Status
 from pxbox.postgres.inbox import (
     EVERY_STATUS,
@@ -53,6 +54,7 @@ async def queue(parts: Parts, call: Call) -> Outcome:
     where = without_marks(InquiryFilter([entity.id], _self(call), [Status.PENDING]))
     after = _read_cursor(input.cursor, Order.DEADLINE)
     page, total = await _page(parts, where, Order.DEADLINE, after, input.limit)
+    _note_seen(parts, call, where, page)
     return Outcome(
         wire.RequestPage(
             items=[summary(one.request) for one in page.items],
@@ -73,6 +75,7 @@ async def inquiries(parts: Parts, call: Call) -> Outcome:
     order = Order.SNOOZED if input.snoozed else Order(input.sort_by)
     after = _read_cursor(input.cursor, order)
     page, total = await _page(parts, where, order, after, input.limit)
+    _note_seen(parts, call, where, page)
     return Outcome(
         wire.InquiryPage(
             items=[_inquiry(one) for one in page.items],
@@ -84,6 +87,13 @@ async def inquiries(parts: Parts, call: Call) -> Outcome:
             positions=page.positions,
         )
     )
+
+
+def _note_seen(parts: Parts, call: Call, where: InquiryFilter, page: ListedPage) -> None:
+    """Somebody who is asked has it listed; an admin's look does not count."""
+    if call.caller.addresses.issuperset(where.addressees):
+        shown = (one.request for one in page.items)
+        parts.deliveries.note((one.id for one in shown if one.status in OPEN), Reach.SEEN)
 
 
 def _filter(

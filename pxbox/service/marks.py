@@ -18,6 +18,7 @@ from pxbox.domain.inbox import Touch
 from pxbox.model import wire
 from pxbox.model.errors import InvalidRequest, NotFound, PxError
 from pxbox.model.mark import Mark
+from pxbox.model.reach import Reach
 from pxbox.service.asking import BULK_AT_ONCE, check_time
 from pxbox.service.core import Call, Outcome, Parts, ask, once
 from pxbox.service.problems import problem
@@ -35,6 +36,8 @@ def touching(operation: str, touch: Touch) -> Run:
         await _require_mine(parts, call, input.id)
         message = SetMarks(touch, (input.id,), once(call, operation, input.id), _state_of_one)
         set_ = await _set(parts, call, message)
+        if touch is Touch.MARK_READ:
+            parts.deliveries.note((input.id,), Reach.OPENED)
         if set_.replay is not None:
             return Outcome(set_.replay, replayed=True)
         return Outcome(inquiry_state(set_.marks[0]))

@@ -15,6 +15,7 @@ from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotSupported, UnknownOperation
 from pxbox.model.principal import ADMIN, AUDIT, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.service import (
+    asked,
     asking,
     drafts,
     entities,
@@ -53,6 +54,7 @@ _TABLE = (
         asking.create_many,
         ("items",),
     ),
+    Operation("listRequests", wire.ListRequests, (REQUEST, ADMIN), asked.requests),
     Operation("getRequest", wire.GetRequest, (REQUEST, RESPOND, ADMIN), requests.read),
     Operation("claimRequest", wire.ClaimRequest, (RESPOND,), requests.claim),
     Operation("releaseRequest", wire.ReleaseRequest, (RESPOND, OVERRIDE), requests.release),

@@ -24,6 +24,7 @@ from pxbox.model.errors import (
 )  # fmt: skip
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.mark import Mark
+from pxbox.model.reach import Delivery, Reach
 from pxbox.model.request import OPEN, Request, Status
 from pxbox.service.core import Call, Outcome, Parts, ask, once
 
@@ -43,9 +44,10 @@ def refuse_unsupported(input: msgspec.Struct, *names: str) -> None:
 async def claim(parts: Parts, call: Call) -> Outcome:
     input = _about(call)
     command = domain.TakeClaim(call.caller.responder())
-    return await _act(
-        parts, call, Act(command, once(call, "claimRequest", input.id), author=call.author)
-    )
+    key = once(call, "claimRequest", input.id)
+    outcome = await _act(parts, call, Act(command, key, author=call.author))
+    parts.deliveries.note((input.id,), Reach.OPENED)
+    return outcome
 
 
 async def release(parts: Parts, call: Call) -> Outcome:
@@ -155,6 +157,9 @@ async def read(parts: Parts, call: Call) -> Outcome:
     content = await parts.views.request_content(known(_about(call).id))
     if content is None or not access.may_see(call.caller, content.request):
         raise NotFound("no such request")
+    if access.may_answer(call.caller, content.request):
+        parts.deliveries.note((content.request.id,), Reach.SEEN)
+    may_follow = access.may_follow(call.caller, content.request)
     detail = wire.RequestDetail(
         **routing.list_row(content.request),
         schema_kind="jsonschema",
@@ -165,6 +170,7 @@ async def read(parts: Parts, call: Call) -> Outcome:
         meta=content.meta,
         why=content.why,
         context=content.context,
+        delivery=delivery(content.delivery) if may_follow else None,
     )
     return Outcome(detail)
 
@@ -259,6 +265,15 @@ def reply_to_keep(message: Create | Act, done: Done) -> bytes:
             return msgspec.json.encode(response(request, Raw(payload)))
         case _:
             return msgspec.json.encode(summary(request))
+
+
+def delivery(known: Delivery) -> wire.Delivery:
+    return wire.Delivery(
+        reached=known.reach.name.lower(),
+        notified_at=known.notified_at,
+        seen_at=known.seen_at,
+        opened_at=known.opened_at,
+    )
 
 
 async def _act(parts: Parts, call: Call, message: Act) -> Outcome:

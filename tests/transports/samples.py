@@ -37,6 +37,7 @@ SAMPLES: dict[str, tuple[str, Json]] = {
         "deadlineNear": 60,
     }),
     "bulkCreateRequests": ("asker", {"items": [{"entity": {"handle": "$ana"}, "schema": SCHEMA}]}),
+    "listRequests": ("asker", {"reached": "none", "tag": "food", "limit": 5}),
     "getRequest": ("asker", {"id": "$request"}),
     "claimRequest": ("ana", {"id": "$request"}),
     "releaseRequest": ("ana", {"id": "$request"}),

@@ -16,3 +16,12 @@ create table trail (
 create index trail_subject on trail (subject, version);
 -- What an entity did. Programs that act as none, and time, are not in it.
 create index trail_behalf on trail (on_behalf_of, at) where on_behalf_of is not null;
+
+-- How far a request has got to those who are asked, since when; no row: to nobody yet. Kept by each
+-- broker some seconds late, and not by the commits.
+create table reach (
+    request_id text primary key,
+    notified_at timestamptz,
+    seen_at timestamptz,
+    opened_at timestamptz
+);
