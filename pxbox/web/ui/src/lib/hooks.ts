@@ -1,0 +1,84 @@
+/** What the views share. */
+
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+
+import { client, nameOf, onShared, shared, whyNot, type Shared } from './session'
+
+export function useShared(): Shared {
+  const [state, set] = useState(shared)
+  useEffect(() => {
+    set(shared)
+    return onShared(set)
+  }, [])
+  return state
+}
+
+/** The broker's time, told anew every so many milliseconds. */
+export function useNow(every = 1000): number {
+  const [now, set] = useState(() => client.http.now())
+  useEffect(() => {
+    const timer = setInterval(() => set(client.http.now()), every)
+    return () => clearInterval(timer)
+  }, [every])
+  return now
+}
+
+export function useName(id: string | null | undefined): string {
+  const [name, set] = useState('')
+  useEffect(() => {
+    let here = true
+    if (id) void nameOf(id).then((found) => here && set(found))
+    return () => void (here = false)
+  }, [id])
+  return name
+}
+
+export interface Loaded<T> {
+  data: T | null
+  error: string | null
+  loading: boolean
+  reload: () => void
+  set: (data: T) => void
+}
+
+/** Loads when `key` changes; keeps what it has while it loads again. */
+export function useLoad<T>(load: () => Promise<T>, key: string): Loaded<T> {
+  const [state, setState] = useState<{ data: T | null; error: string | null; loading: boolean }>({ data: null, error: null, loading: true })
+  const turn = useRef(0)
+  const last = useRef(load)
+  last.current = load
+  const reload = useCallback(() => {
+    const mine = ++turn.current
+    setState((state) => ({ ...state, loading: true }))
+    last.current().then(
+      (data) => mine === turn.current && setState({ data, error: null, loading: false }),
+      (error: unknown) => mine === turn.current && setState((state) => ({ ...state, error: whyNot(error), loading: false })),
+    )
+  }, [])
+  useEffect(() => {
+    setState({ data: null, error: null, loading: true })
+    reload()
+  }, [key, reload])
+  const set = useCallback((data: T) => setState({ data, error: null, loading: false }), [])
+  return { ...state, reload, set }
+}
+
+const INSIDE = 'input, textarea, select, [contenteditable], dialog'
+
+/** Keys of the page: off inside fields and dialogs, and with modifiers held. */
+export function useKeys(keys: Record<string, (event: KeyboardEvent) => void>): void {
+  const current = useRef(keys)
+  current.current = keys
+  useEffect(() => {
+    const pressed = (event: KeyboardEvent): void => {
+      if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
+      if ((event.target as Element).closest(INSIDE) && !(event.target as Element).matches('input[type=checkbox].pick')) return
+      const act = current.current[event.key]
+      if (!act) return
+      event.preventDefault()
+      act(event)
+    }
+    addEventListener('keydown', pressed)
+    return () => removeEventListener('keydown', pressed)
+  }, [])
+}

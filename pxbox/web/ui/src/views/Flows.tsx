@@ -1,0 +1,121 @@
+/** Programs that ask and go on later: what they do, and on whom they wait. */
+
+import type { VNode } from 'preact'
+
+import { Refused, type FlowDetail, type FlowSummary, type TimelineItem } from '../client'
+import { useLoad } from '../lib/hooks'
+import { href } from '../lib/route'
+import { client, whyNot } from '../lib/session'
+import { t } from '../lib/texts'
+import { exactly } from '../lib/times'
+import { say } from '../lib/toast'
+import { Blank, Failed, Loading, When } from '../parts/parts'
+
+const OVER = ['COMPLETED', 'FAILED', 'CANCELLED']
+
+/** Null where the broker has no flows for us. */
+async function orNone<T>(load: Promise<T>): Promise<T | null> {
+  try {
+    return await load
+  } catch (problem) {
+    if (problem instanceof Refused && [501, 403].includes(problem.problem.status)) return null
+    throw problem
+  }
+}
+
+function Status({ flow }: { flow: FlowSummary }): VNode {
+  return <span class={`state flow ${flow.parked ? 'parked' : flow.status.toLowerCase()}`}>{flow.status.toLowerCase()}</span>
+}
+
+export function Flows(): VNode {
+  const { data, error, loading, reload } = useLoad(() => orNone(client.flows({ limit: 100 })), 'flows')
+  return (
+    <main id="main">
+      <header class="top"><h1>{t('flows.title')}</h1></header>
+      {error && <Failed why={error} again={reload} />}
+      {loading && !data && <Loading />}
+      {!loading && !error && data === null && <Blank title={t('flows.unsupported')}>{t('flows.unsupportedMore')}</Blank>}
+      {data?.items.length === 0 && <Blank title={t('flows.empty')}>{t('flows.emptyMore')}</Blank>}
+      <ul class="rows">
+        {(data?.items ?? []).map((flow) => (
+          <li class="row plain" key={flow.id}>
+            <div class="what"><a class="title" href={href({ view: 'flows', id: flow.id })}>{flow.kind}</a>
+              <p class="meta"><span>{flow.text ?? flow.id}</span></p></div>
+            <div class="facts"><Status flow={flow} /><When at={flow.updatedAt} /></div>
+          </li>
+        ))}
+      </ul>
+    </main>
+  )
+}
+
+export function Flow({ id }: { id: string }): VNode {
+  const { data: flow, error, reload } = useLoad(() => client.flow(id), id)
+  const timeline = useLoad(() => client.timeline(id), `${id}${flow?.updatedAt}`)
+  const act = (action: 'cancel' | 'retry'): void => void client.flowAction(id, action).then(reload, (problem: unknown) => say(whyNot(problem)))
+  return (
+    <main id="main" class="answer">
+      <p class="back"><a href="/?view=flows">← {t('flows.back')}</a></p>
+      {error && !flow && <Failed why={error} again={reload} />}
+      {!flow && !error && <Loading />}
+      {flow && (
+        <article>
+          <header class="head"><h1>{flow.kind}</h1>
+            <p class="meta"><Status flow={flow} /> <span>{flow.text ?? flow.id}</span> <When at={flow.updatedAt} /></p></header>
+          {flow.parked && <p class="note">{t('flows.parked', { reason: flow.parked.reason })}</p>}
+          {flow.error && <p class="note">{flow.error}</p>}
+          {!OVER.includes(flow.status) && <Waits flow={flow} />}
+          <section><h2>{t('flows.timeline')}</h2><Picture items={timeline.data?.items ?? []} /></section>
+          <div class="bar">
+            {!OVER.includes(flow.status) && <button onClick={() => act('cancel')}>{t('flows.cancel')}</button>}
+            {(flow.parked || flow.status === 'FAILED') && <button onClick={() => act('retry')}>{t('flows.retry')}</button>}
+          </div>
+        </article>
+      )}
+    </main>
+  )
+}
+
+function Waits({ flow }: { flow: FlowDetail }): VNode {
+  return (
+    <section class="card"><h2>{t('flows.waits')}</h2>
+      {flow.waiting.length === 0 && <p>{t('flows.waitsNone')}</p>}
+      <ul>
+        {flow.waiting.map((wait) => (
+          <li><strong>{wait.key}</strong> · {wait.kind.toLowerCase()}{wait.dueAt && <> · <When at={wait.dueAt} /></>}</li>
+        ))}
+      </ul>
+    </section>
+  )
+}
+
+const STEP = 44
+
+/** Time runs down; each wait is a span from its opening to its outcome. */
+function Picture({ items }: { items: TimelineItem[] }): VNode {
+  const opened = new Map<string, number>()
+  const spans: [number, number][] = []
+  items.forEach((item, n) => {
+    if (item.what === 'opened') opened.set(item.key, n)
+    if (item.what === 'settled' && opened.has(item.key)) spans.push([opened.get(item.key)!, n])
+  })
+  const y = (n: number): number => n * STEP + STEP / 2
+  return (
+    <div class="timeline">
+      <svg width="44" height={Math.max(1, items.length) * STEP} aria-hidden="true">
+        {items.length > 1 && <line x1="12" x2="12" y1={y(0)} y2={y(items.length - 1)} />}
+        {spans.map(([from, to]) => <path class="span" d={`M12 ${y(from)} C40 ${y(from)} 40 ${y(to)} 12 ${y(to)}`} />)}
+        {items.map((item, n) => <circle class={item.what} cx="12" cy={y(n)} r="6" />)}
+      </svg>
+      <ol>
+        {items.map((item) => (
+          <li>
+            <span><strong>{item.key}</strong> {item.what}{item.outcome && ` · ${item.outcome.toLowerCase()}`}{item.by && ` · ${item.by}`}</span>
+            <time dateTime={item.at}>{exactly(item.at)}</time>
+            {item.requestId && <a href={href({ view: 'mine', id: item.requestId })}>{t('flows.request')}</a>}
+          </li>
+        ))}
+      </ol>
+    </div>
+  )
+}
