@@ -8,17 +8,17 @@ import os
 import sys
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from statistics import median
 from typing import Final
 
 import msgspec
 import trio
 from msgspec import Struct
+from msgspec.structs import replace
 
 from bench import table
 from bench.flow_load import FlowJob, FlowLane, FlowOutcome
-from bench.flow_peers import PEERS, FlowPeer
+from bench.flow_peers import PEERS, Engine
 from bench.installed import MissingPeer
 from bench.options import Options, numbers, words
 from bench.processes import Process, Usage, others, running, serving, starting, usage
@@ -70,15 +70,6 @@ class Row(Struct):
     missing: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Serving:
-    """An engine that runs: the pids to watch, and where the load client finds it."""
-
-    server: int
-    worker: int | None
-    job: FlowJob
-
-
 def make_lanes(port: int, number: int) -> list[FlowLane]:
     """Create an entity for each lane; it owns the lane's flows, and is asked by them."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
@@ -109,7 +100,7 @@ def worker_process(port: int) -> Process:
 
 
 @asynccontextmanager
-async def pxbox(stack: Stack, lanes: int) -> AsyncIterator[Serving]:
+async def pxbox(stack: Stack, lanes: int) -> AsyncIterator[Engine]:
     """The broker and one worker, on a database of their own."""
     name = f"flows_{stack.next_number()}"
     service = pxbox_service(stack, await stack.create_database(name))
@@ -117,24 +108,15 @@ async def pxbox(stack: Stack, lanes: int) -> AsyncIterator[Serving]:
         made = await trio.to_thread.run_sync(make_lanes, service.port, lanes)
         process = worker_process(service.port)
         async with starting(process, stack.directory / "worker.log") as worker:
-            yield Serving(server, worker, FlowJob("pxbox", service.port, made))
-
-
-@asynccontextmanager
-async def peer(stack: Stack, engine: FlowPeer, lanes: int) -> AsyncIterator[Serving]:
-    """Another engine. Raises MissingPeer where it is not installed."""
-    made = [FlowLane("", "")] * lanes
-    async with engine(stack) as (pid, job):
-        job.lanes = made
-        yield Serving(pid, None, job)
+            yield Engine(server, FlowJob("pxbox", service.port, made), worker)
 
 
 async def measure(stack: Stack, engine: str, lanes: int, args: FlowOptions) -> Sample:
     """One run of one engine, freshly started."""
-    opened = pxbox(stack, lanes) if engine == "pxbox" else peer(stack, PEERS[engine], lanes)
-    async with opened as at:
+    async with pxbox(stack, lanes) if engine == "pxbox" else PEERS[engine](stack) as at:
         await stack.checkpoint()
-        job = msgspec.structs.replace(at.job, warmup=args.warmup, seconds=args.seconds)
+        made = at.job.lanes or [FlowLane("", "")] * lanes
+        job = replace(at.job, lanes=made, warmup=args.warmup, seconds=args.seconds)
         async with running("bench.flow_load", msgspec.json.encode(job)) as client:
             await client.line()
             before = usages(at, stack)
@@ -148,7 +130,7 @@ async def measure(stack: Stack, engine: str, lanes: int, args: FlowOptions) -> S
     return Sample(outcome, *cpu)
 
 
-def usages(at: Serving, stack: Stack) -> tuple[Usage, Usage, Usage, Usage]:
+def usages(at: Engine, stack: Stack) -> tuple[Usage, Usage, Usage, Usage]:
     worker = Usage(0.0, 0) if at.worker is None else usage(at.worker)
     return usage(at.server), worker, usage(stack.postmaster), others()
 
@@ -221,7 +203,7 @@ def cells(row: Row) -> list[str]:
         table.milliseconds(row.p99_ms),
         table.milliseconds(row.resumed_p50_ms),
         table.share(row.server_cpu),
-        table.share(row.worker_cpu) if row.engine == "pxbox" else "",
+        table.share(row.worker_cpu) if row.worker_cpu else "",
         table.share(row.postgres_cpu),
         table.milliseconds(row.cpu_ms),
         table.client_share(row.client_cpu),
