@@ -1,4 +1,4 @@
-"""`python -m bench commit | lifecycle | idle | slow`; see README.md in this folder."""
+"""`python -m bench commit | lifecycle | idle | slow | flows`; see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import Final
 
 import trio
 
-from bench import commit, idle, lifecycle, slow
+from bench import commit, flows, idle, installed, lifecycle, slow
 from bench.processes import RunFailed
 
-BENCHES: Final = {"commit": commit, "lifecycle": lifecycle, "idle": idle, "slow": slow}
+BENCHES: Final = {
+    "commit": commit,
+    "flows": flows,
+    "idle": idle,
+    "lifecycle": lifecycle,
+    "slow": slow,
+}
 
 
 def main() -> None:
@@ -24,8 +30,12 @@ def main() -> None:
             "--directory", type=Path, help="where the database is made, and removed afterwards"
         )
         bench.add_arguments(command)
+    commands.add_parser("peers", help=installed.__doc__, description=installed.__doc__)
     args = parser.parse_args()
     try:
+        if args.bench == "peers":
+            installed.install()
+            return
         trio.run(BENCHES[args.bench].run, args)
     except RunFailed as failed:
         raise SystemExit(f"python -m bench: {failed}") from None

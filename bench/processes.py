@@ -68,28 +68,49 @@ def tail(log: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """A server to be measured: how it is started, and the path that says when it serves."""
+class Process:
+    """How a process is started."""
 
     name: str
     command: Sequence[str]
     env: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Service(Process):
+    """A server to be measured, and the path that says when it serves; None: it serves as soon as it
+    takes connections."""
+
     port: int
-    ready_path: str
+    ready_path: str | None
+
+
+@asynccontextmanager
+async def starting(process: Process, log: Path) -> AsyncIterator[int]:
+    """Run a process while the block lasts and give its pid."""
+    started = await _start(process, log)
+    try:
+        yield started.pid
+    finally:
+        await _stop(started)
 
 
 @asynccontextmanager
 async def serving(service: Service, log: Path) -> AsyncIterator[int]:
     """Run a server while the block lasts and give its pid. Raises RunFailed if it cannot start."""
-    with log.open("ab") as said:
-        process = await trio.lowlevel.open_process(
-            list(service.command), env=dict(service.env), cwd=ROOT, stdout=said, stderr=said
-        )
+    process = await _start(service, log)
     try:
         await _ready(service, process, log)
         yield process.pid
     finally:
         await _stop(process)
+
+
+async def _start(process: Process, log: Path) -> trio.Process:
+    with log.open("ab") as said:
+        return await trio.lowlevel.open_process(
+            list(process.command), env=dict(process.env), cwd=ROOT, stdout=said, stderr=said
+        )
 
 
 async def _ready(service: Service, process: trio.Process, log: Path) -> None:
@@ -101,9 +122,11 @@ async def _ready(service: Service, process: trio.Process, log: Path) -> None:
     raise RunFailed(f"{service.name} does not serve:\n{tail(log)}")
 
 
-def _answers(port: int, path: str) -> bool:
+def _answers(port: int, path: str | None) -> bool:
     try:
         with socket.create_connection(("127.0.0.1", port), timeout=1) as connection:
+            if path is None:
+                return True
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
             return b" 200 " in connection.recv(256)
     except OSError:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import secrets
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -38,6 +39,11 @@ class Stack:
     redis_url: str
     postmaster: int
     facts: dict[str, str]
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
+
+    def next_number(self) -> int:
+        """A number of its own for whatever needs a name of its own."""
+        return next(self._numbers)
 
     async def create_database(self, name: str, template: str = "template1") -> str:
         """Make a database, empty or a copy of `template`, and return its URL."""
