@@ -28,6 +28,8 @@ Perform = Callable[[str, str, Json, str | None], Awaitable[Outcome]]
 
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 NO_ENTITY = "00000000-0000-4000-8000-000000000000"
+# What these make is named by later steps.
+MADE = ("createEntity", "createRequest", "createFlow", "openSession")
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
 
 # Who, what, with what, and the code of the problem that is to come; `$name` stands for what an
@@ -156,6 +158,49 @@ STEPS: list[tuple[str, str, Any, str | None]] = [
     ("asker", "validate", {"schema": CITY, "data": {"city": ""}}, None),
     ("asker", "validate", {"schema": {"pattern": "(?=a)"}}, "unsupported_pattern"),
     ("asker", "validate", {}, "invalid_request"),
+    ("asker", "listRequests", {"limit": 2}, None),
+    ("ana", "listRequests", {}, "forbidden"),
+    ("asker", "getRequestTimeline", {"id": "$createRequest"}, None),
+    ("asker", "getRequestTimeline", {"id": NOBODY}, "not_found"),
+    ("auditor", "getEntityTimeline", {"id": "$ana", "limit": 1}, None),
+    ("ana", "getEntityTimeline", {"id": "$ana"}, "forbidden"),
+    ("runner", "createFlow", {"kind": "$handle", "version": 1, "input": {"a": 1}}, None),
+    ("runner", "createFlow", {"kind": "no kind"}, "invalid_request"),
+    ("runner", "getFlow", {"id": "$createFlow"}, None),
+    ("ana", "getFlow", {"id": "$createFlow"}, "not_found"),
+    ("runner", "listFlows", {"kind": "$handle"}, None),
+    ("ana", "listFlows", {}, "forbidden"),
+    ("runner", "openSession", {"kinds": [{"kind": "$handle", "version": 1}]}, None),
+    ("ana", "openSession", {"kinds": [{"kind": "$handle", "version": 1}]}, "forbidden"),
+    ("runner", "leaseFlows", {"id": "$openSession"}, None),
+    ("ana", "leaseFlows", {"id": "$openSession"}, "stale_checkpoint"),
+    ("runner", "checkpointFlow",
+     {"id": "$createFlow", "sessionId": "$openSession", "fence": 1, "revision": 0, "wake": 0,
+      "status": "SUSPENDED", "steps": [{"key": "a#1", "digest": "", "result": {"ok": 1}}],
+      "waits": [{"key": "go#1", "kind": "signal", "digest": "", "name": "go"}]}, None),
+    ("runner", "checkpointFlow",
+     {"id": "$createFlow", "sessionId": "$openSession", "fence": 1, "revision": 7,
+      "status": "RUNNING"}, "stale_checkpoint"),
+    ("runner", "signalFlow#12", {"id": "$createFlow", "name": "go", "data": 1}, None),
+    ("runner", "signalFlow#12", {"id": "$createFlow", "name": "go", "data": 1}, None),
+    ("ana", "signalFlow", {"id": "$createFlow", "name": "go"}, "forbidden"),
+    ("runner", "resumeFlow", {"id": "$createFlow", "event": "went"}, None),
+    ("ana", "resumeFlow", {"id": "$createFlow", "event": "went"}, "forbidden"),
+    ("runner", "getFlowHistory", {"id": "$createFlow"}, None),
+    ("ana", "getFlowHistory", {"id": "$createFlow"}, "not_found"),
+    ("runner", "getFlowTimeline", {"id": "$createFlow"}, None),
+    ("ana", "getFlowTimeline", {"id": "$createFlow"}, "not_found"),
+    ("runner", "renewSession", {"id": "$openSession"}, None),
+    ("ana", "renewSession", {"id": "$openSession"}, "stale_checkpoint"),
+    ("runner", "handBack", {"id": "$openSession", "flowIds": ["$createFlow"]}, None),
+    ("ana", "handBack", {"id": "$openSession", "flowIds": []}, "stale_checkpoint"),
+    ("runner", "closeSession", {"id": "$openSession"}, None),
+    ("runner", "closeSession", {"id": "$openSession"}, "stale_checkpoint"),
+    ("runner", "retryFlow", {"id": "$createFlow"}, None),
+    ("runner", "retryFlow", {"id": NOBODY}, "not_found"),
+    ("runner", "cancelFlow#13", {"id": "$createFlow", "reason": "over"}, None),
+    ("runner", "cancelFlow#13", {"id": "$createFlow", "reason": "over"}, None),
+    ("ana", "cancelFlow", {"id": "$createFlow"}, "forbidden"),
 ]  # fmt: skip
 
 
@@ -166,7 +211,9 @@ def filled(value: Any, world: dict[str, str]) -> Any:
         return [filled(one, world) for one in value]
     if isinstance(value, str):
         return re.sub(
-            r"\$(ana|ben|handle|createEntity|createRequest)", lambda m: world[m[1]], value
+            r"\$(ana|ben|handle|createEntity|createRequest|createFlow|openSession)",
+            lambda m: world[m[1]],
+            value,
         )
     return value
 
@@ -180,6 +227,9 @@ def leveled(body: Any) -> Any:
         (r"\d{4}-\d\d-\d\dT[0-9:.]+Z", "<time>"),
         (r"-[0-9a-f]{12}\b", "<name>"),
         (r'(?<="nextCursor":")[^"]+', "<cursor>"),
+        (r'(?<="tokenId":")[^"]+', "<token>"),
+        # How far it got is known a moment later.
+        (r'(?<="delivery":)\{[^}]*\}', '"<delivery>"'),
     ):
         text = re.sub(pattern, word, text)
     return msgspec.json.decode(text)
@@ -191,7 +241,7 @@ async def carried_out(perform: Perform, world: dict[str, str]) -> list[tuple[str
         op, marked, key = named.partition("#")
         outcome = await perform(who, op, filled(data, world), key if marked else None)
         assert outcome.code == code, (who, named, data, outcome.body)
-        if outcome.code is None and op in ("createEntity", "createRequest"):
+        if outcome.code is None and op in MADE:
             world[op] = outcome.body["id"]
         told.append((named, leveled(outcome.body), outcome.replayed))
     return told
@@ -200,6 +250,8 @@ async def carried_out(perform: Perform, world: dict[str, str]) -> list[tuple[str
 async def people(make: Make) -> tuple[dict[str, Party], dict[str, str]]:
     admin = make(unique("admin"), "admin")
     everybody = {"admin": admin, "asker": make(unique("asker"), "request")}
+    everybody["runner"] = make(unique("runner"), "flow worker:*")
+    everybody["auditor"] = make(unique("auditor"), "audit")
     world = {"handle": unique("group")}
     for name in ("ana", "ben"):
         everybody[name] = make(unique(name), "respond")
