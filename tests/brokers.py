@@ -35,7 +35,7 @@ from tests.sockets import Socket as Socket
 
 SECRET = "a secret that every broker of the tests shares"
 PXBOX = (sys.executable, "-m", "pxbox")
-EVERYTHING = "request respond admin override operate audit"
+EVERYTHING = "request respond admin override operate audit flow worker:*"
 
 # Far above what a quiet machine needs: these only end what would never end.
 START_SECONDS = 90.0

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 from msgspec.structs import replace as replaced
 
-from actors.journal import AlarmClear, AlarmFired, Commit, Committed, Conflict, Event, Journal
+from actors.journal import AlarmClear, AlarmFired, Commit, Committed, Conflict, Journal
 from pxbox.behaviors.courier import CancelMessage
 from pxbox.behaviors.durable import (
     ATTEMPTS,
@@ -331,9 +331,6 @@ class FlowActor:
             # Another process fired this alarm, or received this message.
             return FlowDone(after)
         raise Stale
-
-    def _woken(self, after: Flow) -> tuple[Event, ...]:
-        return woken(after.ref, f"{after.id}.{after.version}", after.updated_at)
 
     async def _confirm(self, flow: Flow) -> None:
         await confirm(self._around.journal, "flow", self._id, flow.version)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-MOST_RESULT_BYTES = 1024 * 1024
+MOST_RESULT_BYTES = 512 * 1024
 _TIME = msgspec.json.Decoder(datetime)
 
 

@@ -167,13 +167,14 @@ class FlowViews:
         waits = await self.waits(since) if since else {}
         return [_leased(row, waits.get(row["id"], [])) for row in rows]
 
-    async def reclaim(self, session: str, held: Sequence[str]) -> None:
-        """Have what this session holds without knowing of it given to it again."""
-        await self._reader.fetch("reclaim_flows", session, list(held))
+    async def reclaim(self, session: str, held: Mapping[str, int]) -> None:
+        """Have what this session was given without knowing of it given to it again. `held` are the
+        flows that it knows of, with the count of wakes that it has seen of each."""
+        await self._reader.fetch("reclaim_flows", session, list(held), list(held.values()))
 
-    async def held(self, session: str, flows: Sequence[str]) -> dict[str, int]:
-        rows = await self._reader.fetch("held_flows", session, list(flows))
-        return {row["id"]: row["wake"] for row in rows}
+    async def held(self, session: str, flows: Sequence[str]) -> set[str]:
+        """Those of these flows that the session has."""
+        return {row["id"] for row in await self._reader.fetch("held_flows", session, list(flows))}
 
     async def take_messages(self, most: int, invisible: timedelta) -> list[TakenMessage]:
         rows = await self._reader.fetch("take_messages", most, invisible)

@@ -38,7 +38,8 @@ from pxbox.postgres.flow_views import NULL, FlowFilter
 from pxbox.service.asking import AskedBy, creation
 from pxbox.service.core import Call, Outcome, Parts, ask, once
 
-MOST_INPUT_BYTES = 1024 * 1024
+# With a cursor of the largest size beside it, it fits into a message.
+MOST_INPUT_BYTES = 512 * 1024
 MOST_CURSOR_BYTES = 256 * 1024
 
 
@@ -199,7 +200,11 @@ async def checkpoint(parts: Parts, call: Call) -> Outcome:
     lease = _lease(flow, input)
     if input.status in (FlowStatus.WAITING_INPUT, FlowStatus.SUSPENDED) and input.wake is None:
         raise InvalidRequest("a flow that waits says which `wake` it has seen")
-    waits = [await _new_wait(parts, call, flow, wait) for wait in input.waits]
+    # Waits of one checkpoint are in their order by their ids: they begin at the same time.
+    ids = sorted(new_ulid() for _ in input.waits)
+    waits = [
+        await _new_wait(parts, flow, wait, id) for wait, id in zip(input.waits, ids, strict=True)
+    ]
     message = Save(
         command=_command(input),
         lease=lease,
@@ -224,8 +229,8 @@ async def _checkpointed(
     if done.behind:
         content = await parts.flows.content(input.id)
         assert content is not None, "it was just written"
+        outcomes = (await parts.flows.waits({input.id: wake})).get(input.id, [])
         wake = content.wake
-        outcomes = (await parts.flows.waits({input.id: input.wake or -1})).get(input.id, [])
         # A repeat of a checkpoint whose reply was lost: its waits have the ids they got then.
         known = {wait.key: wait.id for wait in await parts.flows.waiting(input.id)}
         known |= {wait.key: wait.id for wait in outcomes}
@@ -292,7 +297,7 @@ def _cursor(input: wire.CheckpointFlow) -> Raw | None:
     return _plain(input.cursor)
 
 
-async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait) -> NewWait:
+async def _new_wait(parts: Parts, flow: Flow, wait: wire.NewWait, id: str) -> NewWait:
     given = {
         WaitKind.ASK: wait.request is not UNSET,
         WaitKind.TIMER: wait.due_at is not None or wait.after is not None,
@@ -301,7 +306,6 @@ async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait) ->
     }
     if not given[wait.kind]:
         raise InvalidRequest(f"the wait {wait.key!r} does not say what a {wait.kind} needs")
-    id = new_ulid()
     opened = NewWait(id, wait.key, wait.kind, wait.digest, wait.name, _due(parts, wait))
     if isinstance(wait.request, Raw):
         input = decode_input(bytes(wait.request), CreateRequest)

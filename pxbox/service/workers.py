@@ -78,7 +78,8 @@ async def lease(parts: Parts, call: Call) -> Outcome:
     if input.held is not None:
         held = await parts.flows.held(input.id, list(input.held))
         lost = [id for id in input.held if id not in held]
-        await parts.flows.reclaim(input.id, list(held))
+        seen = {id: wake for id, wake in input.held.items() if id in held}
+        await parts.flows.reclaim(input.id, seen)
     flows = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
     more = len(flows) == input.limit
     return Outcome(wire.FlowsLeased(flows=flows, lost=lost, more=more))

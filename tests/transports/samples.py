@@ -77,6 +77,27 @@ SAMPLES: dict[str, tuple[str, Json]] = {
     "updateInquiries": ("ana", {
         "action": "snooze", "ids": ["$request"], "remindAt": "2041-01-31T12:00:00Z",
     }),
+    "createFlow": ("maker", {"kind": "expense", "input": {"n": [1, None]}, "cursor": "there"}),
+    "getFlow": ("maker", {"id": "$flow"}),
+    "listFlows": ("maker", {"kind": "expense", "status": "RUNNING", "parked": False, "limit": 5}),
+    "resumeFlow": ("maker", {"id": "$flow", "event": "paid", "data": {"by": ["bank"]}}),
+    "signalFlow": ("maker", {"id": "$flow", "name": "paid", "data": {"by": ["bank"]}}),
+    "cancelFlow": ("maker", {"id": "$flow", "reason": "enough"}),
+    "retryFlow": ("maker", {"id": "$flow"}),
+    "getFlowTimeline": ("maker", {"id": "$flow", "after": 0, "limit": 5}),
+    "getFlowHistory": ("maker", {"id": "$flow", "afterStep": 0, "sinceWake": 0}),
+    "checkpointFlow": ("maker", {
+        "id": "$flow", "revision": 0, "status": "WAITING_INPUT", "wake": 0, "cursor": {"a": "b"},
+        "steps": [{"key": "a#1", "digest": "d", "result": {"r": "s"}}], "text": "waits",
+        "waits": [{"key": "b#1", "kind": "ask", "digest": "d",
+                   "request": {"to": "$ana", "schema": SCHEMA}}],
+        "cancels": ["$request"], "compensations": 0,
+    }),
+    "openSession": ("maker", {"kinds": [{"kind": "$handle", "version": 2}]}),
+    "renewSession": ("maker", {"id": "$session"}),
+    "closeSession": ("maker", {"id": "$session"}),
+    "leaseFlows": ("maker", {"id": "$session", "limit": 5, "held": {"$flow": 1}}),
+    "handBack": ("maker", {"id": "$session", "flowIds": ["$flow"]}),
 }  # fmt: skip
 
 

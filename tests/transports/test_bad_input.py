@@ -45,9 +45,13 @@ class Cast:
 
 @pytest.fixture
 async def everybody(party: Make, asker: Party, ana: Party, ben: Party, admin: Party) -> Cast:
-    people = {"asker": asker, "ana": ana, "ben": ben, "admin": admin}
+    maker = party(unique("maker"), "flow request worker:*")
+    people = {"asker": asker, "ana": ana, "ben": ben, "admin": admin, "maker": maker}
     people["audit"] = party(unique("audit"), "audit operate")
     world = {name: one.sub for name, one in people.items()}
+    world["flow"] = (await maker.done("createFlow", kind="expense"))["flowId"]
+    kinds = [{"kind": unique("kind"), "version": 1}]
+    world["session"] = (await maker.done("openSession", kinds=kinds))["sessionId"]
     world["request"] = await asker.ask(ana.sub, ben.sub)
     world["group"] = (await admin.entity("group"))["address"]
     return Cast(people, world)

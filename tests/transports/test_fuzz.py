@@ -95,6 +95,11 @@ def world(shared_broker: Broker) -> dict[str, str]:
             assert rest.post("/v1/entities", json=entity).status_code == 201
         group = {"kind": "group", "handle": unique("group")}
         known["group"] = rest.post("/v1/entities", json=group).json()["address"]
+        flow = rest.post("/v1/flows", json={"kind": "expense"}).json()
+        known["flow"] = flow["flowId"]
+        kinds = [{"kind": unique("kind"), "version": 1}]
+        session = rest.post("/v1/workers", json={"kinds": kinds}).json()
+        known["session"] = session["sessionId"]
         asked = {"to": subs["ana"], "schema": SAMPLES["validate"][1]["schema"]}
         known["request"] = rest.post("/v1/requests", json=asked).json()["requestId"]
     return known

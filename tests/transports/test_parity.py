@@ -28,9 +28,83 @@ Perform = Callable[[str, str, Json, str | None], Awaitable[Outcome]]
 
 NOBODY = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 NO_ENTITY = "00000000-0000-4000-8000-000000000000"
-# What these make is named by later steps.
-MADE = ("createEntity", "createRequest", "createFlow", "openSession")
 DRAFT4 = "http://json-schema.org/draft-04/schema#"
+
+# A flow that workers run; one that is external; and what nobody may do to either.
+FLOW_STEPS: list[tuple[str, str, Any, str | None]] = [
+    ("maker", "createFlow#20", {"kind": "$kind", "version": 2, "input": {"n": 1}}, None),
+    ("maker", "createFlow#20", {"kind": "$kind", "version": 2, "input": {"n": 1}}, None),
+    ("maker", "createFlow#20", {"kind": "$kind"}, "idempotency_key_reused"),
+    ("maker", "createFlow", {"kind": "two words"}, "invalid_request"),
+    ("maker", "createFlow", {"kind": "$kind", "ownerEntity": "$ana"}, "not_found"),
+    ("maker", "createFlow", {"kind": "$kind", "version": 1, "cursor": 1}, "invalid_request"),
+    ("asker", "createFlow", {"kind": "$kind"}, "forbidden"),
+    ("hands", "openSession", {"kinds": [{"kind": "$kind", "version": 2}]}, None),
+    ("maker", "openSession", {"kinds": [{"kind": "$kind", "version": 2}]}, "forbidden"),
+    ("hands", "openSession", {"kinds": []}, "invalid_request"),
+    ("hands", "renewSession", {"id": "$openSession"}, None),
+    ("maker", "renewSession", {"id": "$openSession"}, "stale_checkpoint"),
+    ("hands", "leaseFlows", {"id": "$openSession", "limit": 1}, None),
+    ("hands", "leaseFlows", {"id": "$openSession", "held": {NOBODY: 3}}, None),
+    ("hands", "leaseFlows", {"id": NOBODY}, "stale_checkpoint"),
+    ("hands", "leaseFlows", {"id": "$openSession", "limit": 501}, "invalid_request"),
+    ("hands", "checkpointFlow", {
+        "id": "$createFlow", "sessionId": "$openSession", "fence": 1, "revision": 0, "wake": 0,
+        "status": "SUSPENDED", "steps": [{"key": "a#1", "digest": "d", "result": [1, None]}],
+        "waits": [{"key": "go#1", "kind": "signal", "name": "go", "digest": ""},
+                  {"key": "nap#1", "kind": "timer", "after": 3600, "digest": ""}], "text": "naps",
+    }, None),
+    ("hands", "checkpointFlow", {
+        "id": "$createFlow", "sessionId": "$openSession", "fence": 2, "revision": 1,
+        "status": "RUNNING",
+    }, "stale_checkpoint"),
+    ("hands", "checkpointFlow", {
+        "id": "$createFlow", "sessionId": "$openSession", "fence": 1, "revision": 1,
+        "status": "RUNNING", "waits": [{"key": "ask#1", "kind": "ask", "digest": "",
+                                        "request": {"to": "nobody", "schema": True}}],
+    }, "unknown_addressee"),
+    ("maker", "signalFlow#21", {"id": "$createFlow", "name": "go", "data": {"x": 1}}, None),
+    ("maker", "signalFlow#21", {"id": "$createFlow", "name": "go", "data": {"x": 1}}, None),
+    ("hands", "signalFlow", {"id": "$createFlow", "name": "go"}, "forbidden"),
+    ("maker", "signalFlow", {"id": "$createFlow", "name": ""}, "invalid_request"),
+    ("hands", "getFlow", {"id": "$createFlow"}, None),
+    ("asker", "getFlow", {"id": "$createFlow"}, "not_found"),
+    ("hands", "getFlowHistory", {"id": "$createFlow", "sinceWake": 0}, None),
+    ("ana", "getFlowHistory", {"id": "$createFlow"}, "not_found"),
+    ("maker", "getFlowTimeline", {"id": "$createFlow", "limit": 2}, None),
+    ("ana", "getFlowTimeline", {"id": "$createFlow"}, "not_found"),
+    ("hands", "handBack", {"id": "$openSession", "flowIds": ["$createFlow"]}, None),
+    ("hands", "handBack", {"id": NOBODY, "flowIds": []}, "stale_checkpoint"),
+    ("maker", "retryFlow", {"id": "$createFlow"}, None),
+    ("ana", "retryFlow", {"id": "$createFlow"}, "forbidden"),
+    ("maker", "cancelFlow#22", {"id": "$createFlow", "reason": "enough"}, None),
+    ("maker", "cancelFlow#22", {"id": "$createFlow", "reason": "enough"}, None),
+    ("maker", "cancelFlow", {"id": NOBODY}, "not_found"),
+    ("maker", "retryFlow", {"id": "$createFlow"}, "wrong_status"),
+    ("hands", "closeSession", {"id": "$openSession"}, None),
+    ("hands", "closeSession", {"id": "$openSession"}, "stale_checkpoint"),
+    ("maker", "createFlow", {"kind": "$kind", "cursor": {"line": 0}}, None),
+    ("maker", "checkpointFlow", {"id": "$createFlow", "revision": 0, "status": "WAITING_INPUT",
+                                 "wake": 0, "cursor": {"line": 9}}, None),
+    ("maker", "checkpointFlow", {"id": "$createFlow", "revision": 0, "status": "COMPLETED"},
+     "stale_checkpoint"),
+    ("maker", "checkpointFlow", {"id": "$createFlow", "revision": 1, "status": "RUNNING",
+                                 "fence": 1}, "invalid_request"),
+    ("maker", "resumeFlow#23", {"id": "$createFlow", "event": "paid", "data": {"n": 1}}, None),
+    ("maker", "resumeFlow#23", {"id": "$createFlow", "event": "paid", "data": {"n": 1}}, None),
+    ("maker", "resumeFlow", {"id": "$createFlow", "event": "paid", "data": {"n": 1}}, None),
+    ("hands", "resumeFlow", {"id": "$createFlow", "event": "paid"}, "forbidden"),
+    ("maker", "getFlow", {"id": "$createFlow"}, None),
+    ("maker", "checkpointFlow", {"id": "$createFlow", "revision": 1, "status": "RUNNING",
+                                 "parked": {"code": "odd", "reason": "look at it"}}, None),
+    ("maker", "checkpointFlow", {"id": "$createFlow", "revision": 2, "status": "COMPLETED"},
+     "flow_parked"),
+    ("maker", "listFlows", {"kind": "$kind", "parked": True, "limit": 1}, None),
+    ("maker", "listFlows", {"kind": "$kind", "limit": 1}, None),
+    ("maker", "listFlows", {"status": "CANCELLED", "kind": "$kind"}, None),
+    ("maker", "listFlows", {"cursor": "garbage"}, "invalid_cursor"),
+    ("asker", "listFlows", {}, "forbidden"),
+]  # fmt: skip
 
 # Who, what, with what, and the code of the problem that is to come; `$name` stands for what an
 # earlier step made. An idempotency key is the part of the name after `#`.
@@ -158,49 +232,7 @@ STEPS: list[tuple[str, str, Any, str | None]] = [
     ("asker", "validate", {"schema": CITY, "data": {"city": ""}}, None),
     ("asker", "validate", {"schema": {"pattern": "(?=a)"}}, "unsupported_pattern"),
     ("asker", "validate", {}, "invalid_request"),
-    ("asker", "listRequests", {"limit": 2}, None),
-    ("ana", "listRequests", {}, "forbidden"),
-    ("asker", "getRequestTimeline", {"id": "$createRequest"}, None),
-    ("asker", "getRequestTimeline", {"id": NOBODY}, "not_found"),
-    ("auditor", "getEntityTimeline", {"id": "$ana", "limit": 1}, None),
-    ("ana", "getEntityTimeline", {"id": "$ana"}, "forbidden"),
-    ("runner", "createFlow", {"kind": "$handle", "version": 1, "input": {"a": 1}}, None),
-    ("runner", "createFlow", {"kind": "no kind"}, "invalid_request"),
-    ("runner", "getFlow", {"id": "$createFlow"}, None),
-    ("ana", "getFlow", {"id": "$createFlow"}, "not_found"),
-    ("runner", "listFlows", {"kind": "$handle"}, None),
-    ("ana", "listFlows", {}, "forbidden"),
-    ("runner", "openSession", {"kinds": [{"kind": "$handle", "version": 1}]}, None),
-    ("ana", "openSession", {"kinds": [{"kind": "$handle", "version": 1}]}, "forbidden"),
-    ("runner", "leaseFlows", {"id": "$openSession"}, None),
-    ("ana", "leaseFlows", {"id": "$openSession"}, "stale_checkpoint"),
-    ("runner", "checkpointFlow",
-     {"id": "$createFlow", "sessionId": "$openSession", "fence": 1, "revision": 0, "wake": 0,
-      "status": "SUSPENDED", "steps": [{"key": "a#1", "digest": "", "result": {"ok": 1}}],
-      "waits": [{"key": "go#1", "kind": "signal", "digest": "", "name": "go"}]}, None),
-    ("runner", "checkpointFlow",
-     {"id": "$createFlow", "sessionId": "$openSession", "fence": 1, "revision": 7,
-      "status": "RUNNING"}, "stale_checkpoint"),
-    ("runner", "signalFlow#12", {"id": "$createFlow", "name": "go", "data": 1}, None),
-    ("runner", "signalFlow#12", {"id": "$createFlow", "name": "go", "data": 1}, None),
-    ("ana", "signalFlow", {"id": "$createFlow", "name": "go"}, "forbidden"),
-    ("runner", "resumeFlow", {"id": "$createFlow", "event": "went"}, None),
-    ("ana", "resumeFlow", {"id": "$createFlow", "event": "went"}, "forbidden"),
-    ("runner", "getFlowHistory", {"id": "$createFlow"}, None),
-    ("ana", "getFlowHistory", {"id": "$createFlow"}, "not_found"),
-    ("runner", "getFlowTimeline", {"id": "$createFlow"}, None),
-    ("ana", "getFlowTimeline", {"id": "$createFlow"}, "not_found"),
-    ("runner", "renewSession", {"id": "$openSession"}, None),
-    ("ana", "renewSession", {"id": "$openSession"}, "stale_checkpoint"),
-    ("runner", "handBack", {"id": "$openSession", "flowIds": ["$createFlow"]}, None),
-    ("ana", "handBack", {"id": "$openSession", "flowIds": []}, "stale_checkpoint"),
-    ("runner", "closeSession", {"id": "$openSession"}, None),
-    ("runner", "closeSession", {"id": "$openSession"}, "stale_checkpoint"),
-    ("runner", "retryFlow", {"id": "$createFlow"}, None),
-    ("runner", "retryFlow", {"id": NOBODY}, "not_found"),
-    ("runner", "cancelFlow#13", {"id": "$createFlow", "reason": "over"}, None),
-    ("runner", "cancelFlow#13", {"id": "$createFlow", "reason": "over"}, None),
-    ("ana", "cancelFlow", {"id": "$createFlow"}, "forbidden"),
+    *FLOW_STEPS,
 ]  # fmt: skip
 
 
@@ -211,7 +243,7 @@ def filled(value: Any, world: dict[str, str]) -> Any:
         return [filled(one, world) for one in value]
     if isinstance(value, str):
         return re.sub(
-            r"\$(ana|ben|handle|createEntity|createRequest|createFlow|openSession)",
+            r"\$(ana|ben|handle|kind|createEntity|createRequest|createFlow|openSession)",
             lambda m: world[m[1]],
             value,
         )
@@ -241,7 +273,12 @@ async def carried_out(perform: Perform, world: dict[str, str]) -> list[tuple[str
         op, marked, key = named.partition("#")
         outcome = await perform(who, op, filled(data, world), key if marked else None)
         assert outcome.code == code, (who, named, data, outcome.body)
-        if outcome.code is None and op in MADE:
+        if outcome.code is None and op in (
+            "createEntity",
+            "createRequest",
+            "createFlow",
+            "openSession",
+        ):
             world[op] = outcome.body["id"]
         told.append((named, leveled(outcome.body), outcome.replayed))
     return told
@@ -250,9 +287,10 @@ async def carried_out(perform: Perform, world: dict[str, str]) -> list[tuple[str
 async def people(make: Make) -> tuple[dict[str, Party], dict[str, str]]:
     admin = make(unique("admin"), "admin")
     everybody = {"admin": admin, "asker": make(unique("asker"), "request")}
-    everybody["runner"] = make(unique("runner"), "flow worker:*")
+    world = {"handle": unique("group"), "kind": unique("kind")}
     everybody["auditor"] = make(unique("auditor"), "audit")
-    world = {"handle": unique("group")}
+    everybody["maker"] = make(unique("maker"), "flow request")
+    everybody["hands"] = make(unique("hands"), f"worker:{world['kind']}")
     for name in ("ana", "ben"):
         everybody[name] = make(unique(name), "respond")
         world[name] = (await admin.entity("user", everybody[name].sub))["id"]

@@ -1,2 +1,2 @@
--- Of the flows that a worker believes it holds, those that it does, with their counts of wakes.
-select id, wake from flow where session = $1 and id = any($2::text[])
+-- Of the flows that a worker believes it holds, those that it does.
+select id from flow where session = $1 and id = any($2::text[])
