@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 import anyio
@@ -60,6 +60,10 @@ class FlowHandle:
         """
         with anyio.fail_after(timeout):
             return await self._px.flows.wait(self.id)
+
+    def changes(self) -> AsyncGenerator[wire.FlowDetail, None]:
+        """The flow now, and again after each change, until it has ended; see Flows.changes."""
+        return self._px.flows.changes(self.id)
 
     @overload
     async def result(self, type: type[T], *, timeout: float | None = None) -> T: ...
@@ -222,11 +226,11 @@ class Flows:
         assert last is not None, "there is at least the flow as it was found"
         return last
 
-    async def changes(self, id: str) -> AsyncIterator[wire.FlowDetail]:
+    async def changes(self, id: str) -> AsyncGenerator[wire.FlowDetail, None]:
         """The flow as it is now, and again after each change, until it has ended.
 
         What changes between two looks is seen once. Where no WebSocket is to be had, it is looked
-        at every few seconds.
+        at every few seconds. Whoever leaves it earlier closes it (`contextlib.aclosing`).
         """
         try:
             async with self._px.events(f"flow:{id}") as stream:
