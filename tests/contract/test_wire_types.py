@@ -57,6 +57,7 @@ BODIES: dict[str, tuple[type[Any], ...]] = {
     "DelegateBody": (wire.DelegateRequest,),
     "PutDraftBody": (wire.PutDraft,),
     "SnoozeBody": (wire.Snooze,),
+    "EraseBody": (wire.EraseEntity,),
 }
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"
