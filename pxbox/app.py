@@ -47,6 +47,7 @@ from pxbox.postgres.acknowledged import Acknowledged
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.installation import Installation, Installations, install
+from pxbox.postgres.jobs import Jobs
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
@@ -59,7 +60,7 @@ from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
 from pxbox.rest.routes import carries_payload
-from pxbox.service import workers
+from pxbox.service import jobs, workers
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.core import ASK_SECONDS, Parts
@@ -276,7 +277,7 @@ async def _core(
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
             flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
-            Trail(reader), reaches, deliveries,
+            Trail(reader), reaches, deliveries, Jobs(reader),
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -307,6 +308,13 @@ def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Lo
     acknowledgements = partial(parts.acknowledgements.purge, kept)
     for purge in (parts.views.purge_keys, parts.views.purge_tickets, acknowledgements):
         nursery.start_soon(purge_at_times, purge, failed)
+    answered, unanswered = (
+        timedelta(days=days) if days else None
+        for days in (settings.answered_days, settings.unanswered_days)
+    )
+    if answered or unanswered:
+        requests = partial(jobs.purge, parts, answered, unanswered)
+        nursery.start_soon(purge_at_times, requests, failed)
     events = partial(parts.log.purge, kept)
     nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
 

@@ -272,6 +272,15 @@ class Settings:
     event_days: int = _option(
         30, _whole(1, 36_500), "How long events are kept, and how far clients have read.", "DAYS"
     )
+    answered_days: int = _option(
+        0, _whole(0, 36_500), "How long requests are kept once answered; 0 is for ever.", "DAYS"
+    )
+    unanswered_days: int = _option(
+        0,
+        _whole(0, 36_500),
+        "How long requests are kept once expired, declined or cancelled; 0 is for ever.",
+        "DAYS",
+    )
     log_level: str = _option(
         "info", _one_of("debug", "info", "warning", "error"), "Least level that is logged.", "LEVEL"
     )

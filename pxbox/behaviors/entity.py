@@ -58,6 +58,14 @@ class SetMember:
 
 
 @dataclass(frozen=True, slots=True)
+class EraseEntity:
+    """Replace the names and the meta of a user or bot. Its old names are free once they are erased
+    beside this."""
+
+    author: Author
+
+
+@dataclass(frozen=True, slots=True)
 class EntityDone:
     entity: Entity
     replay: Raw | None = None
@@ -78,7 +86,7 @@ class EntityActor:
         self._views = views
 
     async def receive(self, message: object) -> EntityDone:
-        """Handle `CreateEntity` or `SetMember`.
+        """Handle `CreateEntity`, `SetMember` or `EraseEntity`.
 
         Raises AddressTaken, InvalidRequest, NotFound, IdempotencyKeyReused, Contended, and what
         `durable.submit` raises.
@@ -90,6 +98,8 @@ class EntityActor:
                         return await self._create(message)
                     case SetMember():
                         return await self._set_member(message)
+                    case EraseEntity():
+                        return await self._erase(message)
                 raise TypeError(f"no such message: {message!r}")
             except Stale:
                 continue
@@ -172,6 +182,31 @@ class EntityActor:
         if replayed is None:
             raise Stale
         return replayed
+
+    async def _erase(self, message: EraseEntity) -> EntityDone:
+        entity = await self._load()
+        handle = f"erased-{entity.id}"
+        if entity.handle == handle:
+            return EntityDone(entity)
+        after = replaced(
+            entity,
+            version=entity.version + 1,
+            updated_at=self._journal.now(),
+            handle=handle,
+            aliases=(),
+            meta=Raw(b"{}"),
+        )
+        commit = Commit(
+            id=uuid4(),
+            rows=(
+                _row(after),
+                _trail(entity.id, after.version, "entity.erased", message.author),
+            ),
+            keys=(Key("address", handle, {"entityId": entity.id}),),
+        )
+        if isinstance(await submit(self._journal, commit), Committed):
+            return EntityDone(after)
+        raise Stale
 
     async def _load(self) -> Entity:
         row = await load(self._journal, "entity", self._id)

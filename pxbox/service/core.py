@@ -29,6 +29,7 @@ from pxbox.model.trail import Author
 from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
+from pxbox.postgres.jobs import Jobs
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.reach import Reaches
 from pxbox.postgres.shelf import Shelf
@@ -68,6 +69,7 @@ class Parts:
     trail: Trail
     reaches: Reaches
     deliveries: Deliveries
+    jobs: Jobs
 
     @property
     def epoch(self) -> str:

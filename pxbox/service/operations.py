@@ -13,7 +13,7 @@ from pxbox.domain.access import require_scope
 from pxbox.domain.inbox import Touch
 from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotSupported, UnknownOperation
-from pxbox.model.principal import ADMIN, AUDIT, FLOW, OVERRIDE, REQUEST, RESPOND, Principal
+from pxbox.model.principal import ADMIN, AUDIT, FLOW, OPERATE, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.service import (
     asked,
     asking,
@@ -21,6 +21,7 @@ from pxbox.service import (
     entities,
     flows,
     inquiries,
+    jobs,
     marks,
     requests,
     tickets,
@@ -106,6 +107,9 @@ _TABLE = (
     Operation("getEntity", wire.GetEntity, (), entities.read),
     Operation("addMember", wire.Member, (ADMIN,), entities.add_member),
     Operation("removeMember", wire.Member, (ADMIN,), entities.remove_member),
+    Operation("eraseEntity", wire.EraseEntity, (ADMIN,), jobs.erase),
+    Operation("exportRequests", wire.ExportRequests, (ADMIN,), jobs.export),
+    Operation("runRetention", wire.RunRetention, (OPERATE,), jobs.retain),
     Operation("createFlow", flow_wire.CreateFlow, (FLOW,), flows.create),
     Operation("getFlow", flow_wire.GetFlow, (), flows.read),
     Operation("listFlows", flow_wire.ListFlows, (FLOW, ADMIN), flows.list_flows),

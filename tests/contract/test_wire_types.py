@@ -72,6 +72,7 @@ BODIES: dict[str, tuple[type[Any], ...]] = {
     "CheckpointFlowBody": (flow_wire.CheckpointFlow,),
     "LeaseFlowsBody": (flow_wire.LeaseFlows,),
     "HandBackBody": (flow_wire.HandBack,),
+    "EraseBody": (wire.EraseEntity,),
 }
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"

@@ -45,8 +45,8 @@ async def test_who_begins_has_opened_it(broker: Broker, act: str) -> None:
     ada = await broker.user()
     asker = broker.asker(unique("shop"))
     id = (await asker.ask(ada))["id"]
-    payload = {"payload": 1} if act == "putDraft" else {}
-    await broker.responder(ada).call(act, id=id, **payload)
+    payload: dict[str, Any] = {"payload": 1} if act == "putDraft" else {}
+    await broker.responder(ada).call(act, None, id=id, **payload)
     assert await reached(broker, asker, id) == "opened"
 
 

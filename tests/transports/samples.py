@@ -48,6 +48,12 @@ SAMPLES: dict[str, tuple[str, Json]] = {
     "listRequestEvents": ("asker", {"id": "$request", "since": 0, "limit": 10}),
     "getRequestTimeline": ("asker", {"id": "$request", "limit": 10}),
     "getEntityTimeline": ("audit", {"id": "$ana", "limit": 10}),
+    "runRetention": ("audit", {"answeredDays": 3650, "unansweredDays": 3650, "dryRun": True}),
+    "exportRequests": ("admin", {
+        "status": "ANSWERED", "requestor": "$asker", "tag": "food", "limit": 5,
+        "createdAfter": "2031-01-31T12:00:00Z", "createdBefore": "2041-01-31T12:00:00Z",
+    }),
+    "eraseEntity": ("admin", {"id": "$nobody", "dryRun": True}),
     "validate": ("asker", {"schema": SCHEMA, "data": {"dish": "pie"}}),
     "createEntity": ("admin", {
         "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],

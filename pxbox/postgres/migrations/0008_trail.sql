@@ -25,3 +25,6 @@ create table reach (
     seen_at timestamptz,
     opened_at timestamptz
 );
+
+-- What is made of a request goes with it.
+create index mark_request on mark (request_id);
