@@ -22,6 +22,7 @@ import trio
 from actors import Address, Limits, System, open_system
 from pxbox.auth import authenticator
 from pxbox.auth.keys import fingerprint, signing_secret
+from pxbox.auth.links import link_key
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.courier import read_message
@@ -49,6 +50,7 @@ from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.installation import Installation, Installations, install
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.logins import Logins
 from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
 from pxbox.postgres.reader import Reader
@@ -266,6 +268,7 @@ async def _core(
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
             flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
+            Logins(reader),
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -289,7 +292,12 @@ def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Lo
 
     kept = timedelta(days=settings.event_days)
     acknowledgements = partial(parts.acknowledgements.purge, kept)
-    for purge in (parts.views.purge_keys, parts.views.purge_tickets, acknowledgements):
+    for purge in (
+        parts.views.purge_keys,
+        parts.views.purge_tickets,
+        parts.logins.purge,
+        acknowledgements,
+    ):
         nursery.start_soon(purge_at_times, purge, failed)
     events = partial(parts.log.purge, kept)
     nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
@@ -371,7 +379,7 @@ async def _serve_transports(
 
     surface = Surface(
         core.parts, who, settings.max_body_bytes, settings.max_payload_bytes, missing,
-        figures, metrics.http, request_fault,
+        figures, metrics.http, request_fault, link_key(signing_secret(settings)),
     )  # fmt: skip
     token_times = TokenTimes(settings.token_notice_seconds, settings.token_grace_seconds)
     terms = Terms(

@@ -44,7 +44,7 @@ def create(
     scopes = frozenset(scope.split())
     grant = Grant(sub, scopes, entity)
     lifetime = parse_ttl(ttl)
-    _note_unknown(scopes)
+    note_unknown(scopes)
     try:
         token = mint(_secret(settings), grant, lifetime, audience(settings))
     except Unauthenticated as error:
@@ -66,7 +66,8 @@ def parse_ttl(text: str) -> timedelta:
     )
 
 
-def _note_unknown(scopes: frozenset[str]) -> None:
+def note_unknown(scopes: frozenset[str]) -> None:
+    """Say on standard error which of these scopes open nothing."""
     unknown = sorted(s for s in scopes - SCOPES if not s.startswith("worker:"))
     if unknown:
         print(

@@ -29,6 +29,7 @@ from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.logins import Logins
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.service.acknowledgements import Acknowledgements
@@ -61,6 +62,7 @@ class Parts:
     inbox: Inbox
     shelf: Shelf
     thresholds: Thresholds
+    logins: Logins
 
     @property
     def epoch(self) -> str:

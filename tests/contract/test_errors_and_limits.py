@@ -133,6 +133,8 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
         ("tokenNoticeSeconds", "pxbox.settings", "Settings().token_notice_seconds"),
         ("tokenGraceSeconds", "pxbox.settings", "Settings().token_grace_seconds"),
         ("ticketSeconds", "pxbox.service.tickets", "TICKET_SECONDS"),
+        ("loginSeconds", "pxbox.service.logins", "LOGIN_SECONDS"),
+        ("loginMostSeconds", "pxbox.service.logins", "LOGIN_MOST_SECONDS"),
     ],
 )
 def test_broker_has_the_limits_of_the_contract(limit: str, module: str, path: str) -> None:
