@@ -6,14 +6,13 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pxbox.auth.keys import signing_secret
 from pxbox.auth.links import link_key, link_url, make_link
 from pxbox.auth.tokens import Grant
 from pxbox.cli.options import with_settings
-from pxbox.cli.token import note_unknown, parse_ttl
+from pxbox.cli.token import note_unknown, parse_ttl, signing_secret_here
 from pxbox.cli.where import own_url
 from pxbox.model.errors import Unauthenticated
-from pxbox.settings import Settings, SettingsError, require_secret
+from pxbox.settings import Settings, SettingsError
 
 DEFAULT_SCOPE = "request respond flow"
 
@@ -55,12 +54,11 @@ def link(
     Whoever opens it first is signed in: give it to nobody else. It is signed with the shared secret
     or the data directory's key.
     """
-    require_secret(settings)
     grant = Grant(sub or entity, frozenset(scope.split()), entity)
     lifetime = parse_ttl(ttl)
     note_unknown(grant.scopes)
     try:
-        made = make_link(link_key(signing_secret(settings)), grant, lifetime)
+        made = make_link(link_key(signing_secret_here(settings)), grant, lifetime)
     except Unauthenticated as error:
         raise SettingsError(f"Every broker would refuse it: {error.detail}.") from None
     print(link_url(url or own_url(settings, loopback_only=False), made))

@@ -46,7 +46,7 @@ def create(
     lifetime = parse_ttl(ttl)
     note_unknown(scopes)
     try:
-        token = mint(_secret(settings), grant, lifetime, audience(settings))
+        token = mint(signing_secret_here(settings), grant, lifetime, audience(settings))
     except Unauthenticated as error:
         raise SettingsError(f"Every broker would refuse it: {error.detail}.") from None
     print(token)
@@ -77,7 +77,8 @@ def note_unknown(scopes: frozenset[str]) -> None:
         )
 
 
-def _secret(settings: Settings) -> str:
+def signing_secret_here(settings: Settings) -> str:
+    """What signs tokens and links here; says on standard error where it had to be made first."""
     path = settings.data_dir / KEY_FILE
     own = not (settings.secret or settings.secret_file)
     missing = own and not path.exists()
