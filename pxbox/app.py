@@ -22,6 +22,7 @@ import trio
 from actors import Address, Limits, System, open_system
 from pxbox.auth import authenticator
 from pxbox.auth.keys import fingerprint, signing_secret
+from pxbox.auth.links import link_key
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
 from pxbox.behaviors.courier import read_message
@@ -50,6 +51,7 @@ from pxbox.postgres.installation import Installation, Installations, install
 from pxbox.postgres.jobs import Jobs
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.logins import Logins
 from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
 from pxbox.postgres.reach import Reaches
@@ -277,7 +279,7 @@ async def _core(
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
             flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
-            Trail(reader), reaches, deliveries, Jobs(reader),
+            Trail(reader), reaches, deliveries, Jobs(reader), Logins(reader),
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -306,7 +308,12 @@ def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Lo
 
     kept = timedelta(days=settings.event_days)
     acknowledgements = partial(parts.acknowledgements.purge, kept)
-    for purge in (parts.views.purge_keys, parts.views.purge_tickets, acknowledgements):
+    for purge in (
+        parts.views.purge_keys,
+        parts.views.purge_tickets,
+        parts.logins.purge,
+        acknowledgements,
+    ):
         nursery.start_soon(purge_at_times, purge, failed)
     answered, unanswered = (
         timedelta(days=days) if days else None
@@ -395,7 +402,7 @@ async def _serve_transports(
 
     surface = Surface(
         core.parts, who, settings.max_body_bytes, settings.max_payload_bytes, missing,
-        figures, metrics.http, request_fault,
+        figures, metrics.http, request_fault, link_key(signing_secret(settings)),
     )  # fmt: skip
     token_times = TokenTimes(settings.token_notice_seconds, settings.token_grace_seconds)
     terms = Terms(

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from pxbox.auth.cookies import login_value
 from pxbox.auth.development import dev_principal
-from pxbox.auth.headers import SUBPROTOCOL, Headers, caller_headers
+from pxbox.auth.headers import SUBPROTOCOL, CallerHeaders, Headers, caller_headers
 from pxbox.auth.keyring import load_keyring
 from pxbox.auth.keys import signing_secret
-from pxbox.auth.origins import require_origin
+from pxbox.auth.origins import require_origin, require_own_page
 from pxbox.auth.tokens import Audience, UnknownKey, Verifier
 from pxbox.model.errors import Unauthenticated, Unavailable
 from pxbox.model.principal import Principal
@@ -71,9 +72,32 @@ class Authenticator:
                 raise
             raise Unavailable("the keys of the token's issuer cannot be fetched now") from None
 
+    def login(self, headers: Headers, method: str) -> str | None:
+        """What the cookie holds of a browser that has signed in, where nothing but it names the
+        caller; else None.
+
+        Raises OriginRefused where another origin's page may have caused the call, and
+        Unauthenticated for headers that could be read in two ways.
+        """
+        named = caller_headers(headers)
+        value = login_value(named)
+        if value is None or named.token() is not None or (self._dev and _says_who(named)):
+            return None
+        self.require_own_page(headers, method)
+        return value
+
+    def require_own_page(self, headers: Headers, method: str) -> None:
+        """Raise OriginRefused unless a call by cookie comes from a page that may make it."""
+        require_own_page(headers, self._origins, method)
+
     def require_origin(self, headers: Headers) -> None:
         """Raise OriginRefused for a handshake of a page that may not connect."""
         require_origin(headers, self._origins)
+
+
+def _says_who(named: CallerHeaders) -> bool:
+    """Whether it has the headers of development."""
+    return named.one(b"x-client-id") is not None or named.one(b"x-entity-id") is not None
 
 
 def authenticator(

@@ -23,6 +23,9 @@ _WANTED = {
     b"x-client-id",
     b"host",
     b"origin",
+    b"cookie",
+    b"sec-fetch-site",
+    b"x-pxbox-page",
 }
 
 

@@ -1,7 +1,8 @@
-"""Which pages may open a WebSocket: browsers say by `Origin` whose page it is (RFC 6455, 10.2).
+"""Which pages may open a WebSocket, or act by a cookie: browsers say by `Origin` whose page it is
+(RFC 6455, 10.2).
 
-No rule of browsers keeps a page from connecting to another site's WebSockets; it is the server
-that has to look.
+No rule of browsers keeps a page from connecting to another site's WebSockets, nor from posting to
+another origin of the same site with its cookies; it is the server that has to look.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pxbox.auth.headers import Headers, caller_headers
 from pxbox.model.errors import OriginRefused
 
 _PORTS = {"http": 80, "https": 443}
+_SAFE = ("GET", "HEAD")
 
 
 def require_origin(headers: Headers, allowed: tuple[str, ...]) -> None:
@@ -26,6 +28,22 @@ def require_origin(headers: Headers, allowed: tuple[str, ...]) -> None:
         return
     if host is None or not _is_of(origin.lower(), host.lower()):
         raise OriginRefused("pages of this origin may not connect; see --allow-origin")
+
+
+def require_own_page(headers: Headers, allowed: tuple[str, ...], method: str) -> None:
+    """Raise OriginRefused for a call by cookie that a page of another origin may have caused.
+
+    What changes anything must also say which page it is from, and carry `X-PxBox-Page: 1`, which no
+    form can send, and no script of another origin without asking first.
+    """
+    named = caller_headers(headers)
+    if (named.one(b"sec-fetch-site") or "same-origin") not in ("same-origin", "none"):
+        raise OriginRefused("the browser says that another site's page has sent this")
+    require_origin(headers, allowed)
+    if method in _SAFE:
+        return
+    if named.one(b"origin") is None or named.one(b"x-pxbox-page") != "1":
+        raise OriginRefused("who acts by a cookie sends the headers Origin and X-PxBox-Page: 1")
 
 
 def _is_of(origin: str, host: str) -> bool:

@@ -42,7 +42,10 @@ _COMMANDS = (
     ("decline", "act:decline", _ANSWERING, "Say that no answer will come from you."),
     ("watch", "watch:watch", _REST, "Print the events of a channel as they happen."),
 )
-_TOKEN = (("create", "token:create", "Make a token, and print it alone."),)
+_TOKEN = (
+    ("create", "token:create", "Make a token, and print it alone."),
+    ("link", "link:link", "Make a link that signs a browser in, once, and print it alone."),
+)
 _ENTITIES = (
     ("create", "entities:create", "Make somebody who can be asked, or a group of them."),
     ("show", "entities:show", "Show an entity, with its members."),

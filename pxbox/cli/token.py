@@ -44,9 +44,9 @@ def create(
     scopes = frozenset(scope.split())
     grant = Grant(sub, scopes, entity)
     lifetime = parse_ttl(ttl)
-    _note_unknown(scopes)
+    note_unknown(scopes)
     try:
-        token = mint(_secret(settings), grant, lifetime, audience(settings))
+        token = mint(signing_secret_here(settings), grant, lifetime, audience(settings))
     except Unauthenticated as error:
         raise SettingsError(f"Every broker would refuse it: {error.detail}.") from None
     print(token)
@@ -66,7 +66,8 @@ def parse_ttl(text: str) -> timedelta:
     )
 
 
-def _note_unknown(scopes: frozenset[str]) -> None:
+def note_unknown(scopes: frozenset[str]) -> None:
+    """Say on standard error which of these scopes open nothing."""
     unknown = sorted(s for s in scopes - SCOPES if not s.startswith("worker:"))
     if unknown:
         print(
@@ -76,7 +77,8 @@ def _note_unknown(scopes: frozenset[str]) -> None:
         )
 
 
-def _secret(settings: Settings) -> str:
+def signing_secret_here(settings: Settings) -> str:
+    """What signs tokens and links here; says on standard error where it had to be made first."""
     path = settings.data_dir / KEY_FILE
     own = not (settings.secret or settings.secret_file)
     missing = own and not path.exists()

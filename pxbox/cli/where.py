@@ -85,12 +85,12 @@ def find(where: Where) -> tuple[str, Token]:
                 "--as goes without a token only: a token says itself whom it acts as.",
                 Exit.WRONG_CALL,
             )
-        return where.url or _own_url(settings, loopback_only=True), where.token
+        return where.url or own_url(settings, loopback_only=True), where.token
     shared = bool(settings.secret or settings.secret_file)
-    return where.url or _own_url(settings, loopback_only=shared), _own_token(settings, where)
+    return where.url or own_url(settings, loopback_only=shared), _own_token(settings, where)
 
 
-def _own_url(settings: Settings, *, loopback_only: bool) -> str:
+def own_url(settings: Settings, *, loopback_only: bool) -> str:
     """Where the broker with this data directory listens.
 
     What the folder itself does not hold, a token or a shared secret, is used with this machine

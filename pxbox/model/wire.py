@@ -290,6 +290,13 @@ class CreateTicket(Input):
     """Make a ticket for a browser's WebSocket."""
 
 
+class SignIn(Input):
+    """Sign a browser in: by a link, by a token, or (neither) as who makes the call."""
+
+    link: Annotated[str, Meta(max_length=4096)] | None = None
+    token: Annotated[str, Meta(max_length=8192)] | None = None
+
+
 class RequestSummary(Reply):
     """A request as a list shows it."""
 
@@ -595,3 +602,18 @@ class Ticket(Reply):
 
     ticket: str
     expires_at: datetime
+
+
+class Login(Reply):
+    """Who has signed in with a browser; all but `signed_in` is empty where nobody has.
+
+    `entity` is the id of whom it acts as, and `handle` the name of that one.
+    """
+
+    signed_in: bool
+    sub: str | None
+    entity: str | None
+    handle: str | None
+    scopes: list[str]
+    expires_at: datetime | None
+    renewable_until: datetime | None

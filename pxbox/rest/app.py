@@ -14,6 +14,7 @@ from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
 
 from pxbox.auth import Authenticator
+from pxbox.auth.headers import Headers
 from pxbox.model.errors import (
     InternalError,
     InvalidRequest,
@@ -27,7 +28,9 @@ from pxbox.model.ids import new_ulid
 from pxbox.model.principal import Principal
 from pxbox.rest import pages
 from pxbox.rest.call import RestCall, RestReply, refuse_members, reply_problem
+from pxbox.rest.logins import LOGIN_ROUTES, Door, Visit
 from pxbox.rest.routes import PLANNED, ROUTES, Route, serve
+from pxbox.service import logins
 from pxbox.service.core import Parts
 
 ASGI = Callable[[Any, Any, Any], Awaitable[None]]
@@ -42,7 +45,8 @@ class Surface:
     other.
     `ready()` says what is missing before a request could be served, None for nothing.
     `metrics()` is the text for Prometheus. `on_request(operation, seconds, status)` hears of each
-    call, `on_fault(operation, request_id, error)` of the broker's own faults.
+    call, `on_fault(operation, request_id, error)` of the broker's own faults. `link_key` is what
+    links for signing in are signed with.
     """
 
     parts: Parts
@@ -53,6 +57,7 @@ class Surface:
     metrics: Callable[[], Awaitable[bytes]]
     on_request: Callable[[str, float, int], None]
     on_fault: Callable[[str, str, Exception], None]
+    link_key: bytes
 
 
 def make_app(surface: Surface) -> QuartTrio:
@@ -63,6 +68,9 @@ def make_app(surface: Surface) -> QuartTrio:
         _add(app, surface, route.method, route.path, route.operation, _operation(surface, route))
     for method, path in PLANNED:
         _add(app, surface, method, path, "planned", _planned(surface))
+    door = Door(surface.parts, surface.authenticator, surface.link_key)
+    for method, path, name, answer in LOGIN_ROUTES:
+        _add(app, surface, method, path, name, _visit(door, answer))
     for path, page in pages.pages(surface.ready, surface.metrics).items():
         _add(app, surface, "GET", path, path, _page(surface, page))
     app.register_error_handler(HTTPException, _unrouted)
@@ -102,6 +110,14 @@ def _planned(surface: Surface) -> Serve:
     return refuse
 
 
+def _visit(door: Door, answer: Callable[[Door, Visit], Awaitable[RestReply]]) -> Serve:
+    async def serve_visit(path: PathMembers) -> RestReply:
+        headers, peer = _sender()
+        return await answer(door, Visit(headers, peer, await _call(path)))
+
+    return serve_visit
+
+
 def _page(surface: Surface, page: pages.Page) -> Serve:
     async def serve_page(path: PathMembers) -> RestReply:
         principal = await _principal(surface) if page.scopes else None
@@ -112,9 +128,18 @@ def _page(surface: Surface, page: pages.Page) -> Serve:
 
 
 async def _principal(surface: Surface) -> Principal:
+    headers, peer = _sender()
+    login = surface.authenticator.login(headers, quart.request.method)
+    if login is not None:
+        return await logins.principal_of(surface.parts, login)
+    return await surface.authenticator.authenticate(headers, peer)
+
+
+def _sender() -> tuple[Headers, str]:
+    """The headers of the request as they were sent, and the address that it came from."""
     scope = quart.request.scope
     peer, _ = scope["client"] or ("", 0)
-    return await surface.authenticator.authenticate(scope["headers"], peer)
+    return scope["headers"], peer
 
 
 def _add(

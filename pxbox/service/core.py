@@ -32,6 +32,7 @@ from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.jobs import Jobs
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.reach import Reaches
+from pxbox.postgres.logins import Logins
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
@@ -70,6 +71,7 @@ class Parts:
     reaches: Reaches
     deliveries: Deliveries
     jobs: Jobs
+    logins: Logins
 
     @property
     def epoch(self) -> str:

@@ -35,8 +35,9 @@ POLICY: Final = "; ".join((
     "img-src 'self' data:",
     "connect-src 'self'",
     "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
     "base-uri 'none'",
-    "form-action 'self'",
+    "form-action 'none'",
     "frame-ancestors 'none'",
 ))  # fmt: skip
 _ALWAYS: Final = {

@@ -13,6 +13,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from pxbox.model.principal import SCOPES
+from pxbox.rest.logins import LOGIN_ROUTES
 from pxbox.rest.openapi import DOCUMENTS, bundled
 from pxbox.rest.routes import PLANNED, ROUTES
 from pxbox.service import operations
@@ -26,7 +27,10 @@ BUNDLES = {name: msgspec.json.decode(bundled(name)) for name in DOCUMENTS}
 NEEDS_MORE_THAN_A_SCOPE = {
     "checkpointFlow", "openSession", "closeSession", "leaseFlows", "handBack",
 }  # fmt: skip
-SERVICE = {"/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs"}
+LOGINS = {(method, path) for method, path, _, _ in LOGIN_ROUTES}
+SERVICE = {"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs"} | {
+    path for _, path in LOGINS
+}
 
 CALLS: dict[tuple[str, str], Json] = {
     (method.upper(), path): call
@@ -132,6 +136,12 @@ def test_service_routes_are_all_described() -> None:
     assert {path for _, path in CALLS if path in SERVICE} == SERVICE
 
 
+def test_routes_of_signing_in_are_those_of_the_document() -> None:
+    served = {(method, path): name for method, path, name, _ in LOGIN_ROUTES}
+    described = {key: call["operationId"] for key, call in CALLS.items() if "session" in key[1]}
+    assert described == served
+
+
 def test_operation_ids_are_unique() -> None:
     ids = [call["operationId"] for call in CALLS.values()]
     assert len(ids) == len(set(ids))
@@ -179,7 +189,7 @@ def test_every_code_is_met_somewhere() -> None:
            for code in one.get("x-pxbox-codes", [])}  # fmt: skip
     over_websocket_alone = {"invalid_ack", "not_subscribed", "too_many_subscriptions",
                             "invalid_parts", "too_many_connections",
-                            "unknown_operation", "another_client", "origin_refused"}  # fmt: skip
+                            "unknown_operation", "another_client"}  # fmt: skip
     assert ERRORS.keys() - met == over_websocket_alone
 
 

@@ -138,6 +138,8 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
         ("flowSignals", "pxbox.domain.flow", "MOST_SIGNALS"),
         ("historySteps", "pxbox.postgres.flow_views", "MOST_STEPS"),
         ("workerSessionSeconds", "pxbox.service.workers", "SESSION_SECONDS"),
+        ("loginSeconds", "pxbox.service.logins", "LOGIN_SECONDS"),
+        ("loginMostSeconds", "pxbox.service.logins", "LOGIN_MOST_SECONDS"),
     ],
 )
 def test_broker_has_the_limits_of_the_contract(limit: str, module: str, path: str) -> None:

@@ -1,12 +1,17 @@
-"""What no longer counts is deleted, and nothing else: idempotency keys (S7), tickets (X1)."""
+"""What no longer counts is deleted, and nothing else: idempotency keys (S7), tickets and logins
+(X1).
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import trio
 
 from pxbox.model.principal import Principal
+from pxbox.postgres.logins import Lasting, Logins
+from pxbox.postgres.reader import Reader
 from tests.postgres.conftest import OpenJournal
 
 ALICE = Principal("alice", "group:ops", frozenset({"request", "worker:x"}), None, "t1")
@@ -56,3 +61,27 @@ async def test_a_ticket_that_has_expired_is_none_and_goes_by_itself(opened: Open
     assert await opened.views.take_ticket(b"0") is None
     assert [await opened.views.purge_tickets(2) for _ in range(3)] == [2, 1, 0]
     assert await opened.views.take_ticket(b"4") == ALICE
+
+
+async def test_logins_go_a_day_after_their_expiry_and_links_with_it(opened: OpenJournal) -> None:
+    reader = Reader(opened.url)
+    reader.open(opened.residents)
+    logins, hour, now = Logins(reader), timedelta(hours=1), datetime.now(UTC)
+    for n, age in enumerate((timedelta(days=2), timedelta(hours=2), -hour)):
+        limited = replace(ALICE, expires_at=now - age)
+        await logins.keep(b"%d" % n, limited, Lasting(hour, hour))
+    used = b"link", now + hour
+    assert await logins.keep_by_link(b"by link", ALICE, Lasting(hour, hour), used) is not None
+    assert await logins.keep_by_link(b"other", ALICE, Lasting(hour, hour), used) is None
+    # Sent once more after a lost connection, it is the same.
+    assert await logins.keep_by_link(b"by link", ALICE, Lasting(hour, hour), used) is not None
+    await opened.query("insert into used_link values ('old', 'x', clock_timestamp())")
+    assert [await logins.purge(5) for _ in range(2)] == [2, 0]
+    found = [await logins.find(hash) for hash in (b"0", b"1", b"2", b"by link", b"other")]
+    assert [one and one.counts for one in found] == [None, False, True, True, None]
+    assert await logins.renew(b"1", hour) is None
+    renewed = await logins.renew(b"2", timedelta(days=1))
+    assert renewed is not None
+    assert renewed.expires_at == renewed.ends_at == renewed.principal.expires_at
+    await logins.forget(b"2")
+    assert await logins.find(b"2") is None

@@ -43,8 +43,9 @@ def test_the_policy_lets_nothing_in_but_what_the_page_is_made_of() -> None:
             "img-src": "'self' data:",
             "connect-src": "'self'",
             "require-trusted-types-for": "'script'",
+            "trusted-types": "'none'",
             "base-uri": "'none'",
-            "form-action": "'self'",
+            "form-action": "'none'",
             "frame-ancestors": "'none'",
         }
         assert got(path).headers["x-content-type-options"] == "nosniff"

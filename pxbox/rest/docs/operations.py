@@ -132,8 +132,10 @@ def _call_facts(operation: Operation) -> Iterator[Html]:
 
 
 def _access(security: list[dict[str, list[str]]]) -> Html:
-    if not security:
+    if not security or {} in security:
         return text("no token needed")
+    if all("cookie" in one for one in security):
+        return text("the cookie of a login")
     scopes = [scope for one in security for scope in one["bearer"]]
     if not scopes:
         return text("any valid token")

@@ -10,24 +10,21 @@ import { useRoute, type Route } from './lib/route'
 import { client, signedIn, whyNot } from './lib/session'
 import { t, type Text } from './lib/texts'
 import { Dialog, Failed, Loading } from './parts/parts'
+import { lazily } from './parts/lazily'
 import { Shell } from './parts/Shell'
 import { Answer } from './views/Answer'
-import { Ask } from './views/Ask'
-import { Flow, Flows } from './views/Flows'
 import { Inbox } from './views/Inbox'
-import { Asked, Mine } from './views/Mine'
 import { SignIn, takeLink } from './views/SignIn'
 
 const link = takeLink()
+const Other = lazily(() => import('./views/Other'))
 
 function View({ route }: { route: Route }): VNode {
   const { view = '', id } = route
   useEffect(() => {
     document.title = `${t((view ? `nav.${view}` : 'nav.inbox') as Text)} · PxBox`
   }, [view, id])
-  if (view === 'mine') return id ? <Asked id={id} /> : <Mine />
-  if (view === 'flows') return id ? <Flow id={id} /> : <Flows />
-  if (view === 'ask') return <Ask />
+  if (['mine', 'flows', 'ask'].includes(view)) return <Other view={view} id={id} />
   return id ? <Answer id={id} /> : <Inbox route={route} />
 }
 

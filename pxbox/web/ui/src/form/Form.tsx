@@ -11,7 +11,7 @@ import { prepare } from './prepare'
 import {
   ArrayFieldItemTemplate, ArrayFieldTemplate, FieldTemplate, MultiSchemaFieldTemplate, Nothing, ObjectFieldTemplate,
 } from './templates'
-import { faults, fits, messageOf, settle, type Fault } from './validate'
+import { faults, fits, messageOf, resolved, same, settle, type Fault } from './validate'
 import { Checks, Input, Moment, Radios, Raw, Select, TextArea, YesNo } from './widgets'
 
 export interface ServerPlace {
@@ -45,7 +45,7 @@ const templates: any = {
 }
 const fields: any = { OneOfField: Branches, AnyOfField: Branches }
 const defaults: any = {
-  constAsDefaults: 'never', emptyObjectFields: 'skipEmptyDefaults', arrayMinItems: { populate: 'never' },
+  constAsDefaults: 'never', requiredBooleanDefault: 'skip', emptyObjectFields: 'skipEmptyDefaults', arrayMinItems: { populate: 'never' },
   allOf: 'skipDefaults', mergeDefaultsIntoFormData: 'useFormDataIfPresent',
 }
 
@@ -80,7 +80,7 @@ function nameOf(schema: any, path: string[]): string {
   let at = schema
   const names: string[] = []
   for (const part of path) {
-    if (at?.$ref?.startsWith('#/')) at = at.$ref.slice(2).split('/').reduce((of: any, name: string) => of?.[name], schema)
+    at = resolved(at, schema)
     const item = /^\d+$/.test(part) && (at?.items || at?.prefixItems)
     const next = item ? at.items ?? at.prefixItems?.[Number(part)] : member(at, part)
     names.push(item ? String(Number(part) + 1) : next?.title ?? part)
@@ -148,7 +148,7 @@ export default function Form(props: Props): VNode {
       <RjsfForm className="form" schema={shown} uiSchema={uiOf(props.uiHints)} formData={value} validator={validator as any}
         widgets={widgets} templates={templates} fields={fields} noHtml5Validate noValidate readonly={readonly} extraErrors={extra}
         experimental_defaultFormStateBehavior={defaults}
-        onChange={(event: any) => onChange(event.formData)} onSubmit={send} showErrorList={false}>
+        onChange={(event: any) => { if (!same(schema, event.formData, value)) onChange(event.formData) }} onSubmit={send} showErrorList={false}>
         <>{children ?? <span />}</>
       </RjsfForm>
     </>

@@ -17,6 +17,13 @@ export function prepare(schema: Schema): Schema {
     shown.enum = [shown.const]
     delete shown.const
   }
+  const options: Schema[] | undefined = shown.oneOf ?? shown.anyOf
+  // Titled choices without a type have one all the same; without it no field fits them.
+  if (!shown.type && options?.every((one) => one?.const !== undefined)) {
+    const types = new Set(options.map((one) => typeof one.const))
+    const [type] = types
+    if (types.size === 1 && (type === 'string' || type === 'number')) shown.type = type
+  }
   return shown
 }
 
@@ -29,9 +36,4 @@ function inside(keyword: string, of: any): any {
     return Object.fromEntries(Object.entries(of).map(([name, each]) => [name, prepare(each)]))
   }
   return of !== null && typeof of === 'object' ? prepare(of) : of
-}
-
-/** A JSON value filled in beforehand by which the person may recognise that they did not write it. */
-export function isPrefilled(prefill: unknown): boolean {
-  return prefill !== null && prefill !== undefined && JSON.stringify(prefill) !== '{}'
 }

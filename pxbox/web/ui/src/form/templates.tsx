@@ -50,7 +50,7 @@ export function FieldTemplate(props: any): VNode {
         )}
         {leaf && <Help id={id} schema={schema} text={rawDescription} />}
         {children}
-        {!hideError && <Errors id={id} errors={rawErrors} />}
+        {!hideError && !union && !schema.anyOf && <Errors id={id} errors={rawErrors} />}
       </div>
     </Additional>
   )
@@ -83,7 +83,7 @@ export function ObjectFieldTemplate(props: any): VNode | null {
       {!root && description && <Markdown text={description} />}
       {properties.map((one: any) => one.content)}
       {open && !disabled && !readonly && (
-        <button type="button" class="small" onClick={onAddProperty}>＋ {t('form.add')}</button>
+        <button type="button" class="small" onClick={onAddProperty}>+ {t('form.add')}</button>
       )}
     </>
   )
@@ -105,7 +105,7 @@ export function ArrayFieldTemplate(props: any): VNode {
       <Help id={fieldPathId.$id} schema={schema} text={schema.description} />
       <div class="items">{items}</div>
       {canAdd && !disabled && !readonly && (
-        <button type="button" class="small" onClick={onAddClick}>＋ {t('form.addTo', { title: name })}</button>
+        <button type="button" class="small" onClick={onAddClick}>+ {t('form.addTo', { title: name })}</button>
       )}
     </fieldset>
   )

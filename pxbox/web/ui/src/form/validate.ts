@@ -120,17 +120,41 @@ function limit(keyword: string, said: string): string | undefined {
 
 /** The answer that a half-filled form stands for: what the person left out is left out. */
 export function settle(schema: Schema, data: unknown): unknown {
-  const pruned = prune(data)
+  const pruned = prune(data ?? (resolved(schema, schema)?.properties && {}), schema, schema)
   return faults(schema, pruned).length > 0 && faults(schema, data).length === 0 ? data : pruned
 }
 
-function prune(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map((one) => (one === undefined ? null : prune(one)))
+/** Whether two states of a form stand for the same answer. */
+export function same(schema: Schema, one: unknown, other: unknown): boolean {
+  return JSON.stringify(prune(one, schema, schema)) === JSON.stringify(prune(other, schema, schema))
+}
+
+function prune(value: unknown, schema: Schema, root: Schema): unknown {
+  const at = resolved(schema, root)
+  if (Array.isArray(value)) return value.map((one) => (one === undefined ? null : prune(one, at?.items, root)))
   if (value === null || typeof value !== 'object') return value
-  const kept = Object.entries(value)
-    .map(([name, of]) => [name, prune(of)] as const)
-    .filter(([, of]) => of !== undefined && !isEmptyObject(of))
+  const wanted = new Set<string>([at, ...(at?.oneOf ?? []), ...(at?.anyOf ?? [])].flatMap((one) => one?.required ?? []))
+  const kept = Object.entries({ ...missingGroups(at, value, root), ...value })
+    .map(([name, of]) => [name, prune(of, at?.properties?.[name], root)] as const)
+    // An empty group that is required stays: what it lacks is then told, not that it is missing.
+    .filter(([name, of]) => of !== undefined && (wanted.has(name) || !isEmptyObject(of)))
   return Object.fromEntries(kept)
+}
+
+/** Groups that are required and not begun, so that what they lack can be told. */
+function missingGroups(schema: Schema, value: object, root: Schema): object {
+  const names: string[] = (schema?.required ?? []).filter((name: string) => !(name in value))
+  const groups = names.filter((name) => {
+    const part = resolved(schema.properties?.[name], root)
+    return part?.properties && !part.oneOf && !part.anyOf
+  })
+  return Object.fromEntries(groups.map((name) => [name, {}]))
+}
+
+export function resolved(schema: Schema, root: Schema): Schema {
+  if (typeof schema?.$ref !== 'string' || !schema.$ref.startsWith('#')) return schema
+  const names = schema.$ref.slice(1).split('/').filter(Boolean)
+  return names.reduce((of: Schema, name: string) => of?.[name], root)
 }
 
 function isEmptyObject(value: unknown): boolean {

@@ -1,10 +1,9 @@
 /** The form, fetched when one is first needed; what breaks in it leaves the rest standing. */
 
-import { Component, type ComponentChildren, type ComponentType, type VNode } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { Component, type ComponentChildren, type VNode } from 'preact'
 
 import { t } from '../lib/texts'
-import { Failed, Loading } from './parts'
+import { lazily } from './lazily'
 
 interface Props {
   schema: unknown
@@ -17,21 +16,10 @@ interface Props {
   children?: ComponentChildren
 }
 
-let loaded: ComponentType<Props> | null = null
+const Form = lazily<Props>(() => import('../form/Form'))
 
 export function LazyForm(props: Props): VNode {
-  const [Form, set] = useState<{ of: ComponentType<Props> } | null>(loaded && { of: loaded })
-  const [failed, fail] = useState(false)
-  const load = (): void => {
-    fail(false)
-    import('../form/Form').then((module) => {
-      loaded = module.default as unknown as ComponentType<Props>
-      set({ of: loaded })
-    }, () => fail(true))
-  }
-  useEffect(() => { if (!Form) load() }, [])
-  if (failed) return <Failed why={t('error.offline')} again={load} />
-  return Form ? <Guard><Form.of {...props} /></Guard> : <Loading />
+  return <Guard><Form {...props} /></Guard>
 }
 
 class Guard extends Component<{ children: ComponentChildren }, { broken: boolean }> {

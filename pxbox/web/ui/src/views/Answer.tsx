@@ -173,7 +173,7 @@ function Sheet({ opened }: { opened: Opened }): VNode {
   }, [declining])
 
   if (outcome) return <Done outcome={outcome} request={request} />
-  const touched = value !== undefined && JSON.stringify(value) !== JSON.stringify(request.prefill ?? undefined) && JSON.stringify(value) !== '{}'
+  const touched = value !== undefined && JSON.stringify(value) !== JSON.stringify(request.prefill ?? undefined) 
   return (
     <article>
       <Head request={request} />
@@ -206,7 +206,7 @@ function Head({ request }: { request: RequestDetail }): VNode {
   const schema = request.schemaPayload as { description?: string }
   const near = deadlineAt !== null && Date.parse(deadlineAt) - now < 3_600_000
   const open = !CLOSED.includes(request.status)
-  const when = deadlineAt && (near && Date.parse(deadlineAt) > now ? left(deadlineAt, now) : fromNow(deadlineAt, now))
+  const when = deadlineAt && (near && Date.parse(deadlineAt) > now ? t('answer.in', { left: left(deadlineAt, now) }) : fromNow(deadlineAt, now))
   return (
     <header class="head">
       <h1>{request.title || t('inbox.untitled')}</h1>

@@ -40,7 +40,7 @@ export function Mine(): VNode {
   const allowed = session?.scopes.includes('request') || session?.scopes.includes('admin')
   return (
     <main id="main">
-      <header class="top"><h1>{t('mine.title')}</h1><a class="button main" href="/?view=ask">＋ {t('nav.ask')}</a></header>
+      <header class="top"><h1>{t('mine.title')}</h1><a class="button main" href="/?view=ask">+ {t('nav.ask')}</a></header>
       {!allowed && <Blank title={t('error.title')}>{t('mine.notAllowed')}</Blank>}
       {allowed && !ready && list.length === 0 && state !== 'waiting' && <Loading />}
       {allowed && list.length === 0 && (ready || state === 'waiting') && <Blank title={t('mine.empty')} action={<a class="button" href="/?view=ask">{t('nav.ask')}</a>}>{t('mine.emptyMore')}</Blank>}

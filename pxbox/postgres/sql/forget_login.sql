@@ -1,0 +1,1 @@
+delete from login where hash = $1
