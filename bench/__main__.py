@@ -8,7 +8,7 @@ from typing import Final
 
 import trio
 
-from bench import commit, fanout, flows, idle, installed, lifecycle, replay, slow
+from bench import commit, fanout, flows, idle, installed, lifecycle, recovery, replay, slow
 from bench.processes import RunFailed
 
 BENCHES: Final = {
@@ -17,6 +17,7 @@ BENCHES: Final = {
     "flows": flows,
     "idle": idle,
     "lifecycle": lifecycle,
+    "recovery": recovery,
     "replay": replay,
     "slow": slow,
 }
