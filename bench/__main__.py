@@ -1,4 +1,4 @@
-"""`python -m bench commit | lifecycle | idle | slow | flows`; see README.md in this folder."""
+"""`python -m bench NAME`; see README.md in this folder."""
 
 from __future__ import annotations
 
@@ -8,14 +8,17 @@ from typing import Final
 
 import trio
 
-from bench import commit, flows, idle, installed, lifecycle, slow
+from bench import commit, fanout, flows, idle, installed, lifecycle, recovery, replay, slow
 from bench.processes import RunFailed
 
 BENCHES: Final = {
     "commit": commit,
+    "fanout": fanout,
     "flows": flows,
     "idle": idle,
     "lifecycle": lifecycle,
+    "recovery": recovery,
+    "replay": replay,
     "slow": slow,
 }
 

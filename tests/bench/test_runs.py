@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ async def run_bench(*arguments: str) -> tuple[str, str]:
         [sys.executable, "-m", "bench", *arguments],
         cwd=ROOT,
         check=False,
+        env={**os.environ, "PXBOX_BENCH_PEERS": "/nonexistent"},
         capture_stdout=True,
         capture_stderr=True,
     )
@@ -78,3 +80,37 @@ async def test_the_table_is_for_people_and_progress_goes_to_standard_error() -> 
     assert "- CPU: " in shown
     assert "| processes |" in shown
     assert "waiting" in said
+
+
+async def test_flows_are_measured_with_a_real_worker_and_missing_engines_are_named() -> None:
+    rows = await rows_of("flows", "--concurrency", "2", "--engines", "pxbox,dbos", *SHORT)
+
+    ours, peer = rows
+    assert (ours["engine"], peer["engine"]) == ("pxbox", "dbos")
+    assert ours["rate"] > 0
+    assert 0 < ours["resumed_p50_ms"] < ours["p50_ms"] <= ours["p99_ms"]
+    assert "python -m bench peers" in peer["missing"]
+
+
+async def test_fan_out_is_measured_and_missing_servers_are_named() -> None:
+    few = ["--subscribers", "3", "--servers", "pxbox-batch,nats", "--bulk", "5"]
+    ours, peer = await rows_of("fanout", *few, *SHORT)
+
+    assert (ours["server"], peer["server"]) == ("pxbox-batch", "nats")
+    assert ours["rate"] > 0
+    assert ours["size_bytes"] > 200
+    assert "python -m bench peers" in peer["missing"]
+
+
+async def test_replays_give_every_client_all_that_it_missed() -> None:
+    few = ["--clients", "3", "--missed", "7", "--rounds", "1", "--servers", "pxbox"]
+    (row,) = await rows_of("replay", *few)
+
+    assert 0 < row["p50_ms"] <= row["all_ms"]
+
+
+async def test_flows_go_on_after_all_but_the_database_was_killed() -> None:
+    rows = await rows_of("recovery", "--flows", "3", "--copied", "9")
+
+    assert [row["suspended"] for row in rows] == [3, 9]
+    assert all(row["ready_s"] > 0 and row["resumed_ms"] > 0 for row in rows)
