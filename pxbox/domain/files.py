@@ -23,6 +23,8 @@ _WILDCARD = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/\*", re.ASCII)
 _EXTENSION = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}(\.[a-z0-9][a-z0-9_-]{0,31})?", re.ASCII)
 # What orders text anew makes `exe.pdf` out of `fdp.exe`.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# They are letters' own: Persian and emoji are spelled with them.
+_JOINERS = "\u200c\u200d"
 
 
 def label(name: str) -> str:
@@ -35,7 +37,7 @@ def label(name: str) -> str:
     reason = None
     if not 1 <= len(name) <= MOST_NAME:
         reason = f"has 1 to {MOST_NAME} characters"
-    elif any(unicodedata.category(one) in _HIDDEN for one in name):
+    elif any(unicodedata.category(one) in _HIDDEN and one not in _JOINERS for one in name):
         reason = "has no control characters and no marks of direction"
     elif "/" in name or "\\" in name:
         reason = "is the name of a file, without folders"
