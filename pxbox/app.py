@@ -21,7 +21,7 @@ import trio
 
 from actors import Address, Limits, System, open_system
 from pxbox.auth import authenticator
-from pxbox.auth.keys import fingerprint, signing_secret
+from pxbox.auth.keys import derive, fingerprint, signing_secret
 from pxbox.auth.links import link_key
 from pxbox.behaviors.alarm import AlarmClock, DueAlarm
 from pxbox.behaviors.channel import ChannelActor, Events, Watch
@@ -35,16 +35,20 @@ from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.behaviors.request_commit import alarm_kind
+from pxbox.blobs.links import Links
+from pxbox.blobs.local import LocalStorage
 from pxbox.domain.inbox import Thresholds
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import logged, open_missing
 from pxbox.jobs import open_residents
 from pxbox.listening import Share
 from pxbox.model.errors import Draining, PxError
+from pxbox.model.file import MEGABYTE
 from pxbox.model.ids import new_uuid
 from pxbox.observe import Log, Metrics, configure_log, said
 from pxbox.ports import Entry, Era, LogUnavailable
 from pxbox.postgres.acknowledged import Acknowledged
+from pxbox.postgres.files import FileTable
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.installation import Installation, Installations, install
@@ -61,13 +65,14 @@ from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
 from pxbox.rest.app import Surface, make_app
-from pxbox.rest.routes import carries_payload
+from pxbox.rest.routes import carries_file, carries_payload
 from pxbox.service import jobs, workers
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
-from pxbox.service.core import ASK_SECONDS, Parts
+from pxbox.service.core import ASK_SECONDS, Files, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.epoch import Epoch
+from pxbox.service.files import AnsweredFiles
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.reach import Deliveries
 from pxbox.service.requests import reply_to_keep
@@ -177,6 +182,8 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 installation,
                 log,
                 _thresholds(settings),
+                await _storage(settings, secret),
+                settings.max_file_mb * MEGABYTE,
             )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
@@ -187,6 +194,19 @@ def _thresholds(settings: Settings) -> Thresholds:
         timedelta(seconds=settings.inbox_attention_seconds),
         timedelta(seconds=settings.inbox_due_soon_seconds),
     )
+
+
+async def _storage(settings: Settings, secret: str) -> LocalStorage:
+    """Where files are kept, ready for use."""
+    directory = settings.files_dir or settings.data_dir / "files"
+    storage = LocalStorage(directory, Links(derive(secret, "files")))
+    try:
+        await trio.to_thread.run_sync(storage.open)
+    except OSError as error:
+        raise OperatorError(
+            f"files cannot be kept in {directory}: {error.strerror}; choose another --files-dir"
+        ) from None
+    return storage
 
 
 async def _migrate(database_url: str) -> list[str]:
@@ -203,6 +223,8 @@ async def _core(
     installation: Installation,
     log: Log,
     thresholds: Thresholds,
+    storage: LocalStorage,
+    most_file_bytes: int,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -259,7 +281,11 @@ async def _core(
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
         shelf = Shelf(reader)
-        around = Surroundings(journal, directory, views, schemas, reply_to_keep, shelf)
+        files = Files(FileTable(reader), storage, most_file_bytes, journal.now)
+        answered_files = AnsweredFiles(files.table, storage, schemas)
+        around = Surroundings(
+            journal, directory, views, schemas, reply_to_keep, shelf, answered_files
+        )
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
         system.register("entity", lambda a: EntityActor(a.id, journal, views), refusals=refusals)
@@ -279,7 +305,7 @@ async def _core(
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
             flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
-            Trail(reader), reaches, deliveries, Jobs(reader), Logins(reader),
+            Trail(reader), reaches, deliveries, Jobs(reader), Logins(reader), files,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -413,7 +439,9 @@ async def _serve_transports(
     )
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
-        http=HttpHost(with_page(read_site(), make_app(surface)), connection_fault, carries_payload),
+        http=HttpHost(
+            with_page(read_site(), make_app(surface)), connection_fault, carries_payload, carries_file
+        ),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),
         share=None if berth is None else berth.share(),
@@ -470,6 +498,7 @@ def _edge_limits(settings: Settings) -> EdgeLimits:
         connections=settings.max_connections,
         body_bytes=settings.max_body_bytes,
         payload_bytes=settings.max_payload_bytes,
+        file_bytes=settings.max_file_mb * MEGABYTE,
         grace_seconds=settings.grace_seconds,
         websocket=WebSocketLimits(message_bytes=settings.max_body_bytes),
     )

@@ -323,6 +323,19 @@ class Settings:
         "How many WebSockets of one client (`sub`) this broker serves.",
         "N",
     )
+    files_dir: Path | None = _option(
+        None,
+        _path,
+        "Where uploaded files are kept, in place of `files` in --data-dir; brokers on several "
+        "hosts share it.",
+        "DIR",
+    )
+    max_file_mb: int = _option(
+        5_120,
+        _whole(1, 102_400),
+        "Largest file that is taken, whatever a request admits, in units of 1,048,576 bytes.",
+        "MB",
+    )
     inbox_attention_seconds: int = _option(
         3_600,
         _whole(0, 31_536_000),

@@ -85,6 +85,8 @@ GIVEN: list[tuple[str, str, object]] = [
     ("parts_seconds", "5", 5),
     ("max_connections", "20", 20),
     ("max_connections_per_client", "3", 3),
+    ("files_dir", "f", Path("f")),
+    ("max_file_mb", "7", 7),
     ("inbox_attention_seconds", "60", 60),
     ("inbox_due_soon_seconds", "120", 120),
 ]

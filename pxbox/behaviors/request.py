@@ -47,6 +47,7 @@ from pxbox.model.errors import (
     Unavailable,
     WrongStatus,
 )  # fmt: skip
+from pxbox.model.file import FileFacts
 from pxbox.model.mark import Mark
 from pxbox.model.request import OPEN, Request
 
@@ -68,6 +69,16 @@ class Groups(Protocol):
 
     async def candidates(self, to: tuple[str, ...]) -> frozenset[str]:
         """Every person and bot that these addressees stand for."""
+        ...
+
+
+class Files(Protocol):
+    """Finds the files that answers refer to."""
+
+    async def of(
+        self, request: Request, entity: str, value: object, named: Sequence[str]
+    ) -> tuple[FileFacts, ...]:
+        """Those of an answer by this entity; raises PxErrors where they are not as asked for."""
         ...
 
 
@@ -98,6 +109,7 @@ class Surroundings:
     answers: Answers
     reply: Callable[[Create | Act, Done], bytes]
     shelf: Shelf
+    files: Files
 
 
 class RequestActor:
@@ -168,7 +180,8 @@ class RequestActor:
             return await self._snooze(request, event, message, now)
         text = None
         if message.answer is not None:
-            await self._check_answer(request, message.answer)
+            assert isinstance(event, domain.Answered), "an answer comes with its command"
+            event = await self._check_answer(request, event, message.answer)
             text = AnswerText(message.answer.payload.decode(), message.answer.client)
         commit, after = commits.transition(request, event, now, text, author=message.author)
         return await self._commit(commit, Done(after), message)
@@ -190,10 +203,18 @@ class RequestActor:
             return Done(request, mark=await self._mark(command.by.entity))
         return Done(request)
 
-    async def _check_answer(self, request: Request, answer: GivenAnswer) -> None:
+    async def _check_answer(
+        self, request: Request, event: domain.Answered, answer: GivenAnswer
+    ) -> domain.Answered:
+        """The event with the files that the answer refers to."""
         errors = await self._around.answers.check(request.schema_hash, answer.payload, answer.value)
         if errors:
             raise InvalidAnswer("the answer does not satisfy the schema", errors=errors)
+        if request.files_policy is None and not answer.files:
+            return event
+        assert event.by is not None, "a default answer is not given"
+        files = await self._around.files.of(request, event.by, answer.value, answer.files)
+        return replace(event, files=files)
 
     async def _refuse(self, message: Act, refusal: PxError, fresh: bool) -> Done:
         """Refuse on what is so now; a key that has an outcome already gets that instead (S7)."""

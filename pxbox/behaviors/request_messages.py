@@ -53,11 +53,13 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
-    """The answer as it is kept, the same as a value, and the client that brought it."""
+    """The answer as it is kept, the same as a value, the client that brought it, and the ids of
+    files that come beside it."""
 
     payload: bytes
     value: object
     client: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -344,9 +344,9 @@ def evolve(request: Request, event: Event, now: datetime) -> Request:
                 request, status=Status.PENDING, claim=None, updated_at=now,
                 lapsed=holder if cause is ReleaseCause.LAPSED else None,
             )  # fmt: skip
-        case Answered(by, response_id, answer_hash):
+        case Answered(by, response_id, answer_hash, files):
             closed = _closed(request, Status.ANSWERED, by, now)
-            return replace(closed, response_id=response_id, answer_hash=answer_hash)
+            return replace(closed, response_id=response_id, answer_hash=answer_hash, files=files)
         case Declined(by, reason, final):
             declined = replace(
                 request, declined=(*request.declined, by), updated_at=now,

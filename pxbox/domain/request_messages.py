@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from pxbox.model.file import FileFacts
+
 
 @dataclass(frozen=True, slots=True)
 class Responder:
@@ -132,6 +134,7 @@ class Answered:
     by: str | None
     response_id: str
     answer_hash: str
+    files: tuple[FileFacts, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

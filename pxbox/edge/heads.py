@@ -17,6 +17,7 @@ from pxbox.edge.limits import EdgeLimits
 from pxbox.edge.refusals import Refusal, body_too_large, head_too_large, malformed, not_supported
 
 Headers = list[tuple[bytes, bytes]]
+Carries = Callable[[bytes, bytes], bool]
 
 _HEAD_END = b"\r\n\r\n"
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -71,11 +72,12 @@ class HeadReader:
 def judge(
     raw: bytes,
     limits: EdgeLimits,
-    carries_payload: Callable[[bytes, bytes], bool] = lambda method, target: False,
+    carries_payload: Carries = lambda method, target: False,
+    carries_file: Carries = lambda method, target: False,
 ) -> Head:
     """Say what a head asks for; raises Refusal for what is not served.
 
-    `carries_payload(method, target)` says where the larger of the two limits of a body holds.
+    `carries_payload(method, target)` and `carries_file` say where a larger limit of a body holds.
 
     Every `Upgrade` but to `websocket` is refused, not ignored: h2c is a way around what a proxy
     in front checks.
@@ -90,6 +92,8 @@ def judge(
     headers = list(request.headers)
     if carries_payload(request.method, request.target):
         limits = replace(limits, body_bytes=limits.payload_bytes)
+    elif carries_file(request.method, request.target):
+        limits = replace(limits, body_bytes=limits.file_bytes)
     body = _body_of(raw, connection, headers, limits)
     protocols = _tokens(headers, b"upgrade")
     if not protocols:

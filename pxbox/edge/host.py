@@ -37,7 +37,8 @@ _NO_LIMIT = 2**62
 class HttpHost:
     """What ordinary requests are answered by: an ASGI app for trio (Quart-Trio).
 
-    `carries_payload(method, target)` says whether a request's body may be a large one.
+    `carries_payload(method, target)` says whether a request's body may be a large one, and
+    `carries_file(method, target)` whether it is a file, which the app takes in as it comes.
 
     The app gets no lifespan events: start and stop what it needs around the edge.
     """
@@ -45,6 +46,7 @@ class HttpHost:
     app: ASGIFramework
     on_error: OnError
     carries_payload: Callable[[bytes, bytes], bool] = lambda method, target: False
+    carries_file: Callable[[bytes, bytes], bool] = lambda method, target: False
 
     def open(
         self, wire: Wire, nursery: trio.Nursery, send: Callable[[Event], Awaitable[None]]

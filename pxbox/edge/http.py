@@ -35,7 +35,7 @@ class HttpConnection:
         self._wire = wire
         self._limits = limits
         self._nursery = nursery
-        self._carries_payload = host.carries_payload
+        self._carries = (host.carries_payload, host.carries_file)
         self._host = host.open(wire, nursery, self._on_event)
         self._busy = False  # a request is with the app
         self._over = False  # no further request is served
@@ -101,7 +101,7 @@ class HttpConnection:
             return None
         raw, rest = found
         self._wire.unread(rest)
-        return judge(raw, self._limits, self._carries_payload)
+        return judge(raw, self._limits, *self._carries)
 
     async def _wait_for_peer(self) -> bytes:
         """The first bytes of what comes next; empty if nothing does.

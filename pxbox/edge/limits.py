@@ -11,8 +11,8 @@ from pxbox.ws.handover import WebSocketLimits
 class EdgeLimits:
     """Bounds of the listener and of a connection while it speaks HTTP. Times are in seconds.
 
-    `payload_bytes` bounds a body where the host says that it carries a payload, `body_bytes` any
-    other.
+    `payload_bytes` bounds a body where the host says that it carries a payload, `file_bytes` where
+    it is a file, `body_bytes` any other.
 
     `head_seconds` counts from a head's first byte; `idle_seconds` is how long a connection may
     wait for one. A body has `body_seconds`, and a second more for every
@@ -29,6 +29,7 @@ class EdgeLimits:
     idle_seconds: float = 75.0
     body_bytes: int = 1024 * 1024
     payload_bytes: int = 16 * 1024 * 1024
+    file_bytes: int = 5 * 1024 * 1024 * 1024
     body_chunks: int = 8192
     body_seconds: float = 30.0
     body_bytes_per_second: int = 32 * 1024

@@ -169,6 +169,30 @@ class PayloadTooLarge(PxError):
     code = "payload_too_large"
 
 
+class FileRefused(PxError):
+    """A file that the request does not admit, or that is not what it was said to be."""
+
+    code = "file_refused"
+
+
+class FileUrlRefused(PxError):
+    """The URL of a file was changed, has expired, or is for something else (X1)."""
+
+    code = "file_url_refused"
+
+
+class FileExists(PxError):
+    """Another content was uploaded as this file before; it never changes."""
+
+    code = "file_exists"
+
+
+class StorageFull(PxError):
+    """No room is left for files; nothing was kept."""
+
+    code = "storage_full"
+
+
 class InvalidAnswer(PxError):
     """The answer does not satisfy the request's schema; `errors` says where."""
 

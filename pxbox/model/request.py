@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from pxbox.model.file import FileFacts, FilesPolicy
 from pxbox.model.flow import FlowRef
 
 
@@ -59,7 +60,8 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     `escalated` counts the steps of `escalate` that were taken. `reminders` says until when which
     responder has snoozed it. `not_self` is the entity that asked, where it may not answer itself.
     `flow` is the flow that the request belongs to: its end settles the wait that has the request's
-    own id.
+    own id. `files_policy` is None where no files are asked for; `files` are those that the accepted
+    answer refers to.
     """
 
     id: str
@@ -91,3 +93,5 @@ class Request(Struct, frozen=True, rename="camel", omit_defaults=True):
     reminders: dict[str, datetime] = {}
     not_self: str | None = None
     default: DefaultAnswer | None = None
+    files_policy: FilesPolicy | None = None
+    files: tuple[FileFacts, ...] = ()

@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType
+from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
 
 from pxbox.model.entity import EntityKind
 from pxbox.model.request import Claim, Status
@@ -44,6 +44,17 @@ class EscalationStep(Input):
     replace: bool = False
 
 
+class FilesPolicy(Input):
+    """Which files an answer may refer to. A megabyte (MB) is 1,048,576 bytes; empty `mime` or
+    `extensions` admit any."""
+
+    max_file_mb: Annotated[int, Meta(ge=1, le=102_400)] = field(default=25, name="maxFileMB")
+    max_total_mb: Annotated[int, Meta(ge=1, le=1_048_576)] = field(default=100, name="maxTotalMB")
+    max_files: Annotated[int, Meta(ge=1, le=64)] = 10
+    mime: Annotated[list[Text], Meta(max_length=64)] = []
+    extensions: Annotated[list[Text], Meta(max_length=64)] = []
+
+
 class CreateRequest(Input):
     """Ask an entity for data.
 
@@ -73,8 +84,8 @@ class CreateRequest(Input):
     no_self_answer: bool = False
     default_answer: Raw | UnsetType = UNSET
     deadline_near: Annotated[int, Meta(ge=0, le=2_592_000)] = 3600
+    files_policy: FilesPolicy | UnsetType = UNSET
     # Named in the contract, not built yet: answered with `not_supported`.
-    files_policy: Any = UNSET
     quorum: Any = UNSET
 
 
@@ -106,8 +117,8 @@ class ReleaseRequest(RequestId):
 
 class PostResponse(RequestId):
     payload: Raw
+    files: Annotated[list[str], Meta(max_length=64)] = []
     # Named in the contract, not built yet.
-    files: Any = UNSET
     draft: Any = UNSET
 
 
@@ -286,6 +297,15 @@ class ListInquiries(Input):
     cursor: str | None = None
 
 
+class SignFile(Input):
+    """A file that the caller is about to upload for its answer to a request; `size` in bytes."""
+
+    request_id: str
+    name: str
+    content_type: str
+    size: Annotated[int, Meta(ge=0)]
+
+
 class CreateTicket(Input):
     """Make a ticket for a browser's WebSocket."""
 
@@ -350,6 +370,14 @@ class AskedPage(Reply):
     next_cursor: str | None
     epoch: str
     positions: dict[str, int]
+class FilesPolicyView(Reply):
+    """The whole policy: what its asker did not say is filled in."""
+
+    max_file_mb: int = field(name="maxFileMB")
+    max_total_mb: int = field(name="maxTotalMB")
+    max_files: int
+    mime: list[str]
+    extensions: list[str]
 
 
 class RequestDetail(RequestSummary):
@@ -363,6 +391,7 @@ class RequestDetail(RequestSummary):
     context: str | None
     # For the asker; responders do not see who has looked.
     delivery: Delivery | None
+    files_policy: FilesPolicyView | None = None
 
 
 class BulkItem(Reply, omit_defaults=True):
@@ -379,8 +408,29 @@ class BulkCreated(Reply):
     items: list[BulkItem]
 
 
-class Response(Reply):
-    """An accepted answer; it never changes. `answered_by` is None where it is the default."""
+class FileView(Reply):
+    """A file that was uploaded; `url` downloads it for some minutes."""
+
+    id: str
+    name: str
+    size: int
+    mime: str
+    sha256: str
+    url: str
+
+
+class FileSigned(Reply):
+    """Where the file is to be uploaded, beginning before `expires_at`."""
+
+    file_id: str
+    put_url: str
+    get_url: str
+    expires_at: datetime
+
+
+class Response(Reply, omit_defaults=True):
+    """An accepted answer; it never changes, but for the URLs of its files. `answered_by` is None
+    where it is the default."""
 
     id: str
     response_id: str
@@ -388,6 +438,7 @@ class Response(Reply):
     payload: Raw
     answered_by: str | None
     answered_at: datetime
+    files: list[FileView] = []
 
 
 class LoggedEvent(Reply):

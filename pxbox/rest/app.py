@@ -29,6 +29,7 @@ from pxbox.model.principal import Principal
 from pxbox.rest import pages
 from pxbox.rest.call import RestCall, RestReply, refuse_members, reply_problem
 from pxbox.rest.logins import LOGIN_ROUTES, Door, Visit
+from pxbox.rest.contents import with_contents
 from pxbox.rest.routes import PLANNED, ROUTES, Route, serve
 from pxbox.service import logins
 from pxbox.service.core import Parts
@@ -76,7 +77,10 @@ def make_app(surface: Surface) -> QuartTrio:
     app.register_error_handler(HTTPException, _unrouted)
     # A redirect to the merged path would go wherever the caller's Host header says.
     app.url_map.merge_slashes = False
-    app.asgi_app = _undecoded(app.asgi_app)  # type: ignore[assignment, method-assign]
+    routed = _undecoded(app.asgi_app)
+    app.asgi_app = with_contents(  # type: ignore[assignment, method-assign]
+        routed, surface.parts, surface.on_request, surface.on_fault
+    )
     return app
 
 

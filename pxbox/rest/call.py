@@ -94,6 +94,12 @@ def read_query(call: RestCall, type: type[T]) -> T:
     return convert_input({**call.query, **call.path}, type)
 
 
+def refuse_body(call: RestCall) -> None:
+    """Raise InvalidRequest if there is any."""
+    if call.body.strip(JSON_SPACE):
+        raise InvalidRequest("this call takes no body; say it in the query")
+
+
 def refuse_members(names: Iterable[str], why: str) -> None:
     """Raise InvalidRequest if there are any: what would be ignored is refused."""
     for name in sorted(names):

@@ -15,7 +15,15 @@ import trio
 from pxbox.model import flow_wire, wire
 from pxbox.model.errors import NotAnswered
 from pxbox.model.principal import Principal
-from pxbox.rest.call import RestCall, RestReply, http_date, read_input, read_query, reply_json
+from pxbox.rest.call import (
+    RestCall,
+    RestReply,
+    http_date,
+    read_input,
+    read_query,
+    refuse_body,
+    reply_json,
+)  # fmt: skip
 from pxbox.service import flows, operations, requests
 from pxbox.service.core import Outcome, Parts
 
@@ -31,7 +39,8 @@ class Version:
 @dataclass(frozen=True, slots=True)
 class Route:
     """`version` is there where a reply can be polled for, and `channel` then tells of news of the
-    thing with this id; `location` is there where one creates."""
+    thing with this id; `location` is there where one creates; `by_query`: the input of one that is
+    no GET is its query too, and it takes no body."""
 
     method: str
     path: str
@@ -40,6 +49,7 @@ class Route:
     version: Callable[[msgspec.Struct], Version] | None = None
     location: str | None = None
     channel: Callable[[str], str] = requests.channel
+    by_query: bool = False
 
 
 def _request_version(reply: msgspec.Struct) -> Version:
@@ -114,11 +124,12 @@ ROUTES = (
     Route("POST", "/v1/workers/{id}/close", "closeSession"),
     Route("POST", "/v1/workers/{id}/lease", "leaseFlows"),
     Route("POST", "/v1/workers/{id}/handBack", "handBack"),
+    Route("POST", "/v1/files/sign", "signFile", 201, by_query=True),
     Route("POST", "/v1/ws/ticket", "createTicket", 201),
 )
 
 # Named in the contract, not built yet: answered by 501.
-PLANNED = (("POST", "/v1/files/sign"),)
+PLANNED: tuple[tuple[str, str], ...] = ()
 
 
 def _matching(path: str) -> str:
@@ -129,6 +140,14 @@ _CARRYING = "|".join(
     _matching(route.path) for route in ROUTES if operations.find_for_rest(route.operation).large
 )
 _CARRIES = re.compile(rf"(?:https?://[^/]*)?(?:{_CARRYING})(?:\?.*)?".encode(), re.DOTALL)
+
+
+_UPLOADS = re.compile(rb"(?:https?://[^/]*)?/v1/files/[^/?]+/content(?:\?.*)?", re.DOTALL)
+
+
+def carries_file(method: bytes, target: bytes) -> bool:
+    """Whether this request is to have a file as its body."""
+    return method == b"PUT" and _UPLOADS.fullmatch(target) is not None
 
 
 def carries_payload(method: bytes, target: bytes) -> bool:
@@ -148,7 +167,11 @@ async def serve(parts: Parts, principal: Principal, route: Route, call: RestCall
         if route.version is None:
             return reply_json(200, (await read()).reply)
         return await _poll(parts, route, call, read)
-    input = read_input(call, operation.input, operation.large)
+    if route.by_query:
+        refuse_body(call)
+        input = read_query(call, operation.input)
+    else:
+        input = read_input(call, operation.input, operation.large)
     key = call.headers.get("idempotency-key")
     outcome = await operations.perform(parts, principal, operation, input, key)
     status = 200 if outcome.existing else route.status

@@ -35,6 +35,7 @@ from pxbox.model.flow import FlowRef
 from pxbox.model.ids import as_uuid, is_ulid, new_ulid
 from pxbox.model.request import DefaultAnswer, Escalation, Request
 from pxbox.service.core import Call, Outcome, Parts, ask, once, replayed
+from pxbox.service.policies import files_policy
 from pxbox.service.problems import problem
 from pxbox.service.requests import addressed, created, refuse_unsupported, unknown_addressee
 
@@ -115,7 +116,7 @@ async def _made(
     asked_by: AskedBy,
     read: Mapping[str, Document],
 ) -> NewRequest:
-    refuse_unsupported(input, "files_policy", "quorum")
+    refuse_unsupported(input, "quorum")
     if input.schema_kind != "jsonschema":
         raise NotSupported("`schemaKind` other than jsonschema is not supported yet")
     now = parts.journal.now()
@@ -142,6 +143,7 @@ async def _made(
         not_self=_not_self(asked_by, input, to),
         default=default,
         flow=asked_by.flow,
+        files_policy=files_policy(input.files_policy, schema.canonical),
     )
     content = Content(
         Raw(read["ui_hints"].text),

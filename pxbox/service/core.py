@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 import msgspec
 from msgspec import Raw
@@ -21,12 +22,14 @@ from actors import (
 from actors import Draining as SystemDraining
 from actors.journal import Journal
 from pxbox.behaviors.durable import IDEMPOTENCY, Once
+from pxbox.blobs.local import LocalStorage
 from pxbox.domain.access import Caller
 from pxbox.domain.inbox import Thresholds
 from pxbox.model.document import Document, canonical_hash
 from pxbox.model.errors import Draining, InternalError, InvalidRequest, OutcomeUnknown, Overloaded
 from pxbox.model.trail import Author
 from pxbox.model.wire import Input, Reply
+from pxbox.postgres.files import FileTable
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.jobs import Jobs
@@ -47,6 +50,16 @@ from pxbox.validation.documents import Documents
 # A turn takes a commit or two, each bounded by the journal; past this its outcome is unknown.
 ASK_SECONDS = 20.0
 _MOST_KEY = 255
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """What the operations on files work with. `most_bytes` is the largest file that is taken."""
+
+    table: FileTable
+    storage: LocalStorage
+    most_bytes: int
+    now: Callable[[], datetime]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,7 @@ class Parts:
     deliveries: Deliveries
     jobs: Jobs
     logins: Logins
+    files: Files
 
     @property
     def epoch(self) -> str:

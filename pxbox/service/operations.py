@@ -19,6 +19,7 @@ from pxbox.service import (
     asking,
     drafts,
     entities,
+    files,
     flows,
     inquiries,
     jobs,
@@ -102,6 +103,7 @@ _TABLE = (
         marks.touching("restoreInquiry", Touch.RESTORE),
     ),
     Operation("updateInquiries", wire.UpdateInquiries, (RESPOND,), marks.update_many),
+    Operation("signFile", wire.SignFile, (RESPOND,), files.sign),
     Operation("validate", wire.Validate, (), validate.validate),
     Operation("createEntity", wire.CreateEntity, (ADMIN,), entities.create),
     Operation("getEntity", wire.GetEntity, (), entities.read),
@@ -135,9 +137,7 @@ OVER_REST_ALONE: dict[str, Operation] = {
 """A WebSocket that is open needs no ticket."""
 
 # Named in the contract, not built yet.
-PLANNED = frozenset({
-    "signFile",
-})  # fmt: skip
+PLANNED: frozenset[str] = frozenset()
 
 
 def find(name: str) -> Operation:

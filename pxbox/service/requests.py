@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import timedelta
 
 import msgspec
 from msgspec import UNSET, Raw
@@ -13,6 +15,7 @@ from pxbox.domain import request as domain
 from pxbox.domain.access import Caller
 from pxbox.domain.request import MOST_ADDRESSEES, Responder
 from pxbox.model import wire
+from pxbox.model.document import canonical_hash
 from pxbox.model.entity import COLLECTIVE
 from pxbox.model.errors import (
     InvalidRequest,
@@ -22,14 +25,17 @@ from pxbox.model.errors import (
     NotSupported,
     UnknownAddressee,
 )  # fmt: skip
+from pxbox.model.file import MEGABYTE, FileFacts, FilesPolicy
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.mark import Mark
 from pxbox.model.reach import Delivery, Reach
 from pxbox.model.request import OPEN, Request, Status
-from pxbox.service.core import Call, Outcome, Parts, ask, once
+from pxbox.service.core import Call, Files, Outcome, Parts, ask, once
 
 # No channel ever gets as far; what is above it, Postgres cannot be asked about.
 MOST_SEQ = 2**63 - 1
+DOWNLOAD_SECONDS = 900
+"""How long the URL of a file in a reply counts."""
 
 
 def refuse_unsupported(input: msgspec.Struct, *names: str) -> None:
@@ -63,16 +69,36 @@ async def answer(parts: Parts, call: Call) -> Outcome:
     """Give the answer; replies `Response`."""
     input = call.input
     assert isinstance(input, wire.PostResponse)
-    refuse_unsupported(input, "files", "draft")
+    refuse_unsupported(input, "draft")
     responder = call.caller.responder()
     # What is kept is what was validated: one reading of repeated members and of numbers.
     payload = await parts.documents.read(bytes(input.payload))
-    command = domain.Answer(responder, new_ulid(), payload.hash)
-    given = GivenAnswer(payload.text, payload.value, call.caller.sub)
+    # The same payload with other files is another answer (S7).
+    hash = canonical_hash([payload.hash, *input.files]) if input.files else payload.hash
+    command = domain.Answer(responder, new_ulid(), hash)
+    given = GivenAnswer(payload.text, payload.value, call.caller.sub, tuple(input.files))
     key = once(call, "postResponse", input.id, {"payload": payload})
     message = Act(command, key, given, call.author)
     done = await ask(parts, "request", known(input.id), message)
-    return _outcome(done, lambda request: response(request, Raw(payload.text)))
+    outcome = _outcome(done, lambda request: response(request, Raw(payload.text), parts.files))
+    if isinstance(outcome.reply, Raw):
+        return replace(outcome, reply=_with_urls(parts, outcome.reply))
+    return outcome
+
+
+def _with_urls(parts: Parts, kept: Raw) -> Raw | wire.Response:
+    """A reply that was kept, with URLs of now: those are never kept."""
+    if b'"url"' not in bytes(kept):
+        return kept
+    reply = msgspec.json.decode(bytes(kept), type=wire.Response)
+    for file in reply.files:
+        file.url = file_url(parts.files, file.id)
+    return reply
+
+
+def file_url(files: Files, file_id: str) -> str:
+    """A URL to download this file by, made for this reply (X1)."""
+    return files.storage.presign_get(file_id, files.now() + timedelta(seconds=DOWNLOAD_SECONDS))
 
 
 async def reassign(parts: Parts, call: Call) -> Outcome:
@@ -171,6 +197,7 @@ async def read(parts: Parts, call: Call) -> Outcome:
         why=content.why,
         context=content.context,
         delivery=delivery(content.delivery) if may_follow else None,
+        files_policy=_policy_told(content.request.files_policy),
     )
     return Outcome(detail)
 
@@ -194,7 +221,7 @@ async def read_answer(parts: Parts, call: Call) -> Outcome:
         raise NotFound("no such response")
     accepted = await parts.views.answer(request.id)
     assert accepted is not None, "an ANSWERED request has its answer"
-    return Outcome(response(request, accepted.payload))
+    return Outcome(response(request, accepted.payload, parts.files))
 
 
 async def read_events(parts: Parts, call: Call) -> Outcome:
@@ -228,8 +255,21 @@ def created(request: Request) -> wire.RequestCreated:
     return wire.RequestCreated(**routing.list_row(request), request_id=request.id, existing=False)
 
 
-def response(request: Request, payload: Raw) -> wire.Response:
-    """The reply to an accepted answer, from the request as it stands after it."""
+def _policy_told(policy: FilesPolicy | None) -> wire.FilesPolicyView | None:
+    if policy is None:
+        return None
+    return wire.FilesPolicyView(
+        max_file_mb=policy.max_file_bytes // MEGABYTE,
+        max_total_mb=policy.max_total_bytes // MEGABYTE,
+        max_files=policy.max_files,
+        mime=list(policy.mime),
+        extensions=list(policy.extensions),
+    )
+
+
+def response(request: Request, payload: Raw, files: Files | None = None) -> wire.Response:
+    """The reply to an accepted answer, from the request as it stands after it; without `files` its
+    files have no URLs."""
     assert request.response_id is not None
     assert request.closed_at is not None
     return wire.Response(
@@ -239,6 +279,15 @@ def response(request: Request, payload: Raw) -> wire.Response:
         payload=payload,
         answered_by=request.closed_by,
         answered_at=request.closed_at,
+        files=[
+            file_view(file, file_url(files, file.id) if files else "") for file in request.files
+        ],
+    )
+
+
+def file_view(file: FileFacts, url: str) -> wire.FileView:
+    return wire.FileView(
+        id=file.id, name=file.name, size=file.size, mime=file.mime, sha256=file.sha256, url=url
     )
 
 

@@ -55,12 +55,17 @@ class Schemas:
 
         Raises SchemaTooCostly.
         """
+        text = await self.text(schema_hash)
+        return await self._validator.check(schema_hash, text, payload, value)
+
+    async def text(self, schema_hash: str) -> bytes:
+        """The canonical JSON of a kept schema."""
         text = self._kept.get(schema_hash)
         if text is None:
             text = await self._views.schema(schema_hash)
             assert text is not None, "a request's schema is kept before the request"
             _remember(self._kept, schema_hash, text)
-        return await self._validator.check(schema_hash, text, payload, value)
+        return text
 
     async def check_against(
         self, schema: AdmittedSchema, payload: bytes, value: object

@@ -30,6 +30,7 @@ from pxbox.behaviors.request_commit import alarm_kind
 from pxbox.domain import request as domain
 from pxbox.domain.request import Responder
 from pxbox.model.errors import FieldError, PxError
+from pxbox.model.file import FileFacts
 from pxbox.model.mark import Mark
 from pxbox.model.request import Request
 from pxbox.service.requests import reply_to_keep
@@ -152,6 +153,15 @@ def _request(done: Done) -> Request:
     return done.request
 
 
+class NoFiles:
+    """None of these requests asks for files."""
+
+    async def of(
+        self, request: Request, entity: str, value: object, named: Sequence[str]
+    ) -> tuple[FileFacts, ...]:
+        raise AssertionError("nobody asks for files")
+
+
 @dataclass
 class World:
     """What all processes share: the journal, and who is in which group."""
@@ -165,7 +175,9 @@ class World:
     @asynccontextmanager
     async def process(self) -> AsyncIterator[Process]:
         journal, answers = StagedJournal(self.memory), Cities()
-        around = Surroundings(journal, self.groups, self.keys, answers, reply_to_keep, self.shelf)
+        around = Surroundings(
+            journal, self.groups, self.keys, answers, reply_to_keep, self.shelf, NoFiles()
+        )
 
         def note(address: Address, error: BaseException) -> None:
             self.failures.append(Failure(address, error))

@@ -15,7 +15,9 @@ import pytest
 import pxbox.model
 from pxbox.edge import refusals
 from pxbox.model.errors import PxError
+from pxbox.model.file import MEGABYTE
 from pxbox.service.problems import problem
+from pxbox.settings import Settings
 from tests.contract.documents import read, validator
 
 ERRORS = read("errors.json")
@@ -111,6 +113,9 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
     [
         ("messageBytes", "pxbox.settings", "Settings().max_body_bytes"),
         ("payloadBytes", "pxbox.settings", "Settings().max_payload_bytes"),
+        ("fileNameCharacters", "pxbox.domain.files", "MOST_NAME"),
+        ("uploadSeconds", "pxbox.service.files", "UPLOAD_SECONDS"),
+        ("downloadSeconds", "pxbox.service.requests", "DOWNLOAD_SECONDS"),
         ("partsSeconds", "pxbox.settings", "Settings().parts_seconds"),
         ("partsPerPayload", "pxbox.ws.parts", "MOST_PARTS"),
         ("connections", "pxbox.settings", "Settings().max_connections"),
@@ -144,6 +149,10 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
 )
 def test_broker_has_the_limits_of_the_contract(limit: str, module: str, path: str) -> None:
     assert bound(module, path) == LIMITS[limit]["value"]
+
+
+def test_largest_file_is_that_of_the_contract() -> None:
+    assert Settings().max_file_mb * MEGABYTE == LIMITS["fileBytes"]["value"]
 
 
 def bound(module: str, path: str) -> Any:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, cast
 
 import asyncpg
@@ -14,9 +17,12 @@ import trio
 from structlog.testing import LogCapture
 
 from pxbox.app import Core, _core
+from pxbox.blobs.links import Links
+from pxbox.blobs.local import LocalStorage
 from pxbox.domain.inbox import Thresholds
 from pxbox.jobs import open_residents
 from pxbox.model.decoding import decode_input
+from pxbox.model.file import MEGABYTE
 from pxbox.model.ids import new_uuid
 from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.observe import Log
@@ -127,12 +133,24 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         processors=[logged],
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
+    directory = await trio.to_thread.run_sync(tempfile.mkdtemp)
+    storage = LocalStorage(Path(directory), Links(b"key"))
+    storage.open()
     async with open_residents() as residents:
         reader = Reader(url)
         reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
         async with _core(
-            residents, reader, url, "memory://", installation, cast(Log, log), Thresholds()
+            residents,
+            reader,
+            url,
+            "memory://",
+            installation,
+            cast(Log, log),
+            Thresholds(),
+            storage,
+            100 * MEGABYTE,
         ) as core:
             yield Broker(core, url)
+    shutil.rmtree(directory)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []

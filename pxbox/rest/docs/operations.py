@@ -169,7 +169,9 @@ def _request(operation: Operation) -> Html:
     body = operation.source.get("requestBody")
     if body is None:
         return _curl(operation, None) if operation.path.startswith("/v1/") else Html("")
-    media = body["content"]["application/json"]
+    media = body["content"].get("application/json")
+    if media is None:
+        return join([el("h4", text("Body: the bytes of the file")), _curl(operation, None)])
     name = name_of(media["schema"]) or ""
     components = operation.document["components"]["schemas"]
     examples = {key: one["value"] for key, one in media.get("examples", {}).items()}

@@ -1,0 +1,193 @@
+"""Files on a disk: drafts that become visible whole, under names that the broker makes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import re
+import secrets
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TypeVar, TypeVarTuple
+
+import trio
+
+from pxbox.blobs.links import Links
+from pxbox.blobs.storage import FileGone, Stat
+from pxbox.domain.files import Arrival
+from pxbox.model.errors import StorageFull
+
+PIECE_BYTES = 512 * 1024
+"""Written and read at a time: what one upload or download takes of memory, about twice."""
+
+_KEY = re.compile(r"[0-9A-Z]{26}\.[0-9a-f]{32}", re.ASCII)
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_DISK_THREADS = 16
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """What was uploaded and is kept under `key`."""
+
+    key: str
+    size: int
+    sha256: str
+
+
+class LocalStorage:
+    """A directory of files. Several processes, and hosts that share it, may use one.
+
+    `kept/` has what is whole, by key; `drafts/` what is coming in. Every touch of the disk is a
+    thread's.
+    """
+
+    def __init__(self, directory: Path, links: Links) -> None:
+        self.links = links
+        self._kept = directory / "kept"
+        self._drafts = directory / "drafts"
+        self._threads = trio.CapacityLimiter(_DISK_THREADS)
+
+    def open(self) -> None:
+        """Make the directories, for their owner alone. Raises OSError."""
+        for folder in (self._kept, self._drafts):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def presign_put(self, file_id: str, until: datetime) -> str:
+        return self.links.sign("put", file_id, until)
+
+    def presign_get(self, file_id: str, until: datetime) -> str:
+        return self.links.sign("get", file_id, until)
+
+    async def receive(self, file_id: str, data: AsyncIterator[bytes], arrival: Arrival) -> Received:
+        """Keep what comes; nobody sees any of it before all of it is on the disk.
+
+        Raises what `arrival` and `data` raise, and StorageFull: then nothing is kept.
+        """
+        draft = await self._on_disk(_Draft, self._drafts)
+        try:
+            # A thread for each packet would cost more than the disk does.
+            waiting: list[bytes] = []
+            size = 0
+            async for piece in data:
+                arrival.take(piece)
+                waiting.append(piece)
+                size += len(piece)
+                if size >= PIECE_BYTES:
+                    await self._on_disk(draft.write, b"".join(waiting))
+                    waiting, size = [], 0
+            arrival.finish()
+            await self._on_disk(draft.write, b"".join(waiting))
+            key = f"{file_id}.{secrets.token_hex(16)}"
+            await self._on_disk(draft.keep, self._path(key))
+            return Received(key, draft.size, draft.digest.hexdigest())
+        except OSError as error:
+            if error.errno in _FULL:
+                raise StorageFull("there is no room for this file; try again later") from None
+            raise
+        finally:
+            with trio.CancelScope(shield=True):
+                await self._on_disk(draft.close)
+
+    async def stat(self, key: str) -> Stat | None:
+        path = self._path(key)
+        try:
+            found = await self._on_disk(path.stat)
+        except FileNotFoundError:
+            return None
+        return Stat(found.st_size)
+
+    async def delete(self, key: str) -> None:
+        await self._on_disk(lambda: self._path(key).unlink(missing_ok=True))
+
+    async def read(self, key: str, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        path = self._path(key)
+        try:
+            file = await self._on_disk(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise FileGone(key) from None
+        try:
+            while start < end:
+                piece = await self._on_disk(os.pread, file, min(PIECE_BYTES, end - start), start)
+                if not piece:
+                    raise FileGone(key)
+                start += len(piece)
+                yield piece
+        finally:
+            os.close(file)
+
+    async def strays(self, older: timedelta) -> list[str]:
+        """The keys of all that has lain here for longer; drafts that old are nobody's any more,
+        and are deleted."""
+        return await self._on_disk(self._list_old, time.time() - older.total_seconds())
+
+    def _list_old(self, before: float) -> list[str]:
+        for draft in _older(self._drafts, before):
+            draft.unlink(missing_ok=True)
+        shards = [shard for shard in self._kept.iterdir() if shard.is_dir()]
+        found = (path.name for shard in shards for path in _older(shard, before))
+        return sorted(name for name in found if _KEY.fullmatch(name))
+
+    def _path(self, key: str) -> Path:
+        assert _KEY.fullmatch(key), "keys are made here"
+        return self._kept / key[-2:] / key
+
+    async def _on_disk(self, call: Callable[[*Ts], T], *arguments: *Ts) -> T:
+        return await trio.to_thread.run_sync(call, *arguments, limiter=self._threads)
+
+
+class _Draft:
+    """A file that is coming in. Its methods block."""
+
+    def __init__(self, folder: Path) -> None:
+        self._path: Path | None = folder / secrets.token_hex(16)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._file = os.open(self._path, flags, 0o600)
+        self.size = 0
+        self.digest = hashlib.sha256()
+
+    def write(self, data: bytes) -> None:
+        self.digest.update(data)
+        self.size += len(data)
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(self._file, rest) :]
+
+    def keep(self, path: Path) -> None:
+        """Make it visible there, whole: after a crash too."""
+        assert self._path is not None
+        os.fsync(self._file)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        self._path.rename(path)
+        self._path = None
+        for folder in (path.parent, path.parent.parent):
+            _sync(folder)
+
+    def close(self) -> None:
+        """Let go of it; what was not kept is gone."""
+        os.close(self._file)
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _older(folder: Path, before: float) -> Iterator[Path]:
+    for path in folder.iterdir():
+        try:
+            if path.stat().st_mtime < before:
+                yield path
+        except FileNotFoundError:
+            continue

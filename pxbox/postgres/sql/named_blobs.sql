@@ -1,0 +1,2 @@
+-- Which of these keys belong to files.
+select blob from file where blob = any($1::text[])

@@ -1,0 +1,174 @@
+"""Files of a request's answer: signed for, uploaded, downloaded, held to the policy."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from pxbox.blobs.local import LocalStorage, Received
+from pxbox.domain import access
+from pxbox.domain import files as domain
+from pxbox.domain.file_places import referred_files
+from pxbox.model import wire
+from pxbox.model.errors import (
+    FieldError,
+    FileExists,
+    FileRefused,
+    InvalidAnswer,
+    NotFound,
+    WrongStatus,
+)
+from pxbox.model.file import MEGABYTE, FileFacts, FilesPolicy, SignedFile
+from pxbox.model.ids import is_ulid, new_ulid
+from pxbox.model.request import OPEN, Request
+from pxbox.postgres.files import FileTable
+from pxbox.service.core import Call, Outcome, Parts
+from pxbox.service.requests import file_url, file_view, known
+from pxbox.service.schemas import Schemas
+
+UPLOAD_SECONDS = 3600
+"""How long after it was signed for an upload may begin."""
+
+
+async def sign(parts: Parts, call: Call) -> Outcome:
+    """Let the caller upload a file for its answer to a request; replies `FileSigned`.
+
+    Raises NotFound, Forbidden, WrongStatus, FileRefused.
+    """
+    input = call.input
+    assert isinstance(input, wire.SignFile)
+    responder = call.caller.responder()
+    request = await parts.views.request(known(input.request_id))
+    if request is None or not access.may_answer(call.caller, request):
+        raise NotFound("no such request")
+    if request.status not in OPEN:
+        raise WrongStatus(f"the request is {request.status}", requestStatus=request.status)
+    policy = _policy(request)
+    name, mime = domain.label(input.name), domain.media_type(input.content_type)
+    domain.check_file(policy, name, mime, input.size)
+    if input.size > parts.files.most_bytes:
+        most = parts.files.most_bytes // MEGABYTE
+        raise domain.refused("/size", f"must be at most {most} MB on this broker", "maxFileMB")
+    until = parts.journal.now() + timedelta(seconds=UPLOAD_SECONDS)
+    file = SignedFile(new_ulid(), request.id, responder.entity, name, mime, input.size, until, None)
+    if not await parts.files.table.sign(file, domain.UNUSED_PER_FILE * policy.max_files):
+        raise FileRefused("too many files were signed for already; refer to some of those")
+    storage = parts.files.storage
+    signed = wire.FileSigned(
+        file_id=file.id,
+        put_url=storage.presign_put(file.id, until),
+        get_url=storage.presign_get(file.id, until),
+        expires_at=until,
+    )
+    return Outcome(signed)
+
+
+async def receive(
+    parts: Parts, file_id: str, query: Mapping[str, str], data: AsyncIterator[bytes]
+) -> wire.FileView:
+    """Keep what is uploaded by a URL that was given out for it; repeating it is safe.
+
+    Raises FileUrlRefused, NotFound, WrongStatus, FileRefused, FileExists, StorageFull, and what
+    `data` raises: then nothing of it is kept.
+    """
+    parts.files.storage.links.check("put", file_id, query, parts.journal.now())
+    file = await _find(parts, file_id)
+    request = await parts.views.request(file.request_id)
+    if request is None or (request.status not in OPEN and file.kept is None):
+        status = "gone" if request is None else request.status
+        raise WrongStatus(f"the request is {status}", requestStatus=request and request.status)
+    arrival = domain.Arrival(file.size, file.mime)
+    received = await parts.files.storage.receive(file_id, data, arrival)
+    kept = await _keep(parts, file, received)
+    return file_view(kept, file_url(parts.files, file_id))
+
+
+async def _keep(parts: Parts, file: SignedFile, received: Received) -> FileFacts:
+    """The first upload that is whole is the file; another one of the same bytes changes nothing."""
+    if await parts.files.table.keep(file.id, received.key, received.sha256):
+        return FileFacts(file.id, file.name, file.mime, file.size, received.sha256, received.key)
+    await parts.files.storage.delete(received.key)
+    kept = (await _find(parts, file.id)).kept
+    if kept is None:
+        raise NotFound("no such file")
+    if kept.sha256 != received.sha256:
+        raise FileExists("another content was uploaded as this file; sign for a new one")
+    return kept
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    file: FileFacts
+    storage: LocalStorage
+
+    def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
+        return self.storage.read(self.file.blob, start, end)
+
+
+async def download(parts: Parts, file_id: str, query: Mapping[str, str]) -> Download:
+    """The file of a URL that was given out for reading it. Raises FileUrlRefused, NotFound."""
+    parts.files.storage.links.check("get", file_id, query, parts.journal.now())
+    file = await _find(parts, file_id)
+    if file.kept is None or await parts.files.storage.stat(file.kept.blob) is None:
+        raise NotFound("nothing was uploaded as this file yet")
+    return Download(file.kept, parts.files.storage)
+
+
+async def _find(parts: Parts, file_id: str) -> SignedFile:
+    file = (await parts.files.table.find([file_id])).get(file_id) if is_ulid(file_id) else None
+    if file is None:
+        raise NotFound("no such file")
+    return file
+
+
+def _policy(request: Request) -> FilesPolicy:
+    if request.files_policy is None:
+        raise FileRefused("the request asks for no files")
+    return request.files_policy
+
+
+class AnsweredFiles:
+    """Finds the files that an answer refers to, and holds them to the request's policy."""
+
+    def __init__(self, table: FileTable, storage: LocalStorage, schemas: Schemas) -> None:
+        self._table = table
+        self._storage = storage
+        self._schemas = schemas
+
+    async def of(
+        self, request: Request, entity: str, value: object, named: Sequence[str]
+    ) -> tuple[FileFacts, ...]:
+        """The files of an answer, those in its payload first, each once.
+
+        Raises InvalidAnswer where one is not this entity's own, of this request, and uploaded, and
+        FileRefused where they are not what the request admits.
+        """
+        if request.files_policy is None:
+            if named:
+                raise FileRefused("the request asks for no files")
+            return ()
+        schema = await self._schemas.text(request.schema_hash)
+        places = referred_files(schema, value)
+        places += [(f"/files/{n}", id) for n, id in enumerate(named)]
+        if not places:
+            return ()
+        found = await self._table.find([id for _, id in places if is_ulid(id)])
+        errors: list[FieldError] = []
+        files: dict[str, FileFacts] = {}
+        for pointer, id in places:
+            file = found.get(id)
+            mine = file is not None and (file.request_id, file.entity) == (request.id, entity)
+            if file is None or not mine or file.kept is None or not await self._whole(file.kept):
+                message = "is not the id of a file that you uploaded for this request"
+                errors.append(FieldError(pointer, message, "pxbox-file"))
+            else:
+                files[id] = file.kept
+        if errors:
+            raise InvalidAnswer("the answer refers to files that are not there", errors=errors)
+        domain.check_files(request.files_policy, list(files.values()))
+        return tuple(files.values())
+
+    async def _whole(self, file: FileFacts) -> bool:
+        stat = await self._storage.stat(file.blob)
+        return stat is not None and stat.size == file.size
