@@ -29,12 +29,21 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Remarks:
+    """What the asker is told beside the new request. `schema` is JSON: what was made of something
+    that was no JSON Schema."""
+
+    schema: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request at version 1, to be made by a commit; `subject` as in `Create`."""
 
     request: Request
     content: Content
     subject: Key | None = None
+    remarks: Remarks = Remarks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +54,7 @@ class Create:
     content: Content
     once: Once | None
     subject: Key | None = None
+    remarks: Remarks = Remarks()
 
 
 @dataclass(frozen=True, slots=True)
