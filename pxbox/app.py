@@ -55,6 +55,8 @@ from pxbox.postgres.reader import Reader
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
+from pxbox.references.fetcher import Fetcher
+from pxbox.references.library import Library
 from pxbox.rest.app import Surface, make_app
 from pxbox.rest.routes import carries_payload
 from pxbox.service import workers
@@ -170,6 +172,7 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 installation,
                 log,
                 _thresholds(settings),
+                Library(Fetcher(settings.schema_allow)),
             )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
@@ -196,6 +199,7 @@ async def _core(
     installation: Installation,
     log: Log,
     thresholds: Thresholds,
+    library: Library,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -263,8 +267,8 @@ async def _core(
         around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
-            system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
-            flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
+            system, journal, views, log_of_events, directory, schemas, library, Documents(pool),
+            channels, flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)

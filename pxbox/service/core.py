@@ -31,6 +31,7 @@ from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
+from pxbox.references.library import Library
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
@@ -53,6 +54,7 @@ class Parts:
     log: PostgresLog
     directory: Directory
     schemas: Schemas
+    library: Library
     documents: Documents
     channels: Channels
     flows: FlowViews

@@ -5,21 +5,23 @@ from __future__ import annotations
 from pxbox.domain.example import infer
 from pxbox.domain.schema_document import MAX_SCHEMA_BYTES, read_schema
 from pxbox.model.decoding import decode_json
-from pxbox.model.errors import NotSupported
 from pxbox.model.schema_errors import SchemaTooLarge
 from pxbox.model.wire import SchemaKind
 from pxbox.service.core import Parts
 
 
 async def schema_of(parts: Parts, kind: SchemaKind, raw: bytes) -> bytes:
-    """Return the JSON Schema that `raw`, of this kind, stands for. Raises a SchemaRefused."""
+    """Return the JSON Schema that `raw`, of this kind, stands for.
+
+    Raises a SchemaRefused, and RefUnavailable where what it refers to cannot be had now.
+    """
     match kind:
         case "jsonschema":
             return raw
         case "jsonexample":
             return _inferred(raw)
         case "ref":
-            raise NotSupported("`schemaKind` ref is not supported yet")
+            return await parts.library.bundle(raw)
 
 
 def _inferred(raw: bytes) -> bytes:

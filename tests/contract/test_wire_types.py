@@ -68,6 +68,7 @@ LEFT_TO_THE_SERVICE = {
     ("CreateRequest", "to_nobody"): "the service counts addressees",
     ("CreateRequest", "to_thirty_three"): "the service counts addressees",
     ("CreateRequest", "schema_is_a_string"): "admission reads the schema: `invalid_schema`",
+    ("CreateRequest", "reference_is_text"): "admission reads the schema: `invalid_schema`",
     ("CreateRequest", "deadline_without_offset"): "the service compares times: `invalid_time`",
     ("BulkCreateRequests", "item_without_addressee"): "each item is judged on its own",
     ("EntityRef", "neither"): _ADDRESSEE,

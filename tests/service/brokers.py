@@ -14,6 +14,7 @@ import trio
 from structlog.testing import LogCapture
 
 from pxbox.app import Core, _core
+from pxbox.domain.allowlist import Allowlist
 from pxbox.domain.inbox import Thresholds
 from pxbox.jobs import open_residents
 from pxbox.model.decoding import decode_input
@@ -22,6 +23,8 @@ from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.observe import Log
 from pxbox.postgres.installation import install
 from pxbox.postgres.reader import Reader
+from pxbox.references.fetcher import Fetcher
+from pxbox.references.library import Library
 from pxbox.service import operations
 from pxbox.service.core import Outcome, Parts
 from tests.postgres.sessions import run_asyncio
@@ -132,7 +135,14 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
         async with _core(
-            residents, reader, url, "memory://", installation, cast(Log, log), Thresholds()
+            residents,
+            reader,
+            url,
+            "memory://",
+            installation,
+            cast(Log, log),
+            Thresholds(),
+            Library(Fetcher(Allowlist())),
         ) as core:
             yield Broker(core, url)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []
