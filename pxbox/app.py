@@ -64,6 +64,8 @@ from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
+from pxbox.references.fetcher import Fetcher
+from pxbox.references.library import Library
 from pxbox.rest.app import Surface, make_app
 from pxbox.rest.routes import carries_file, carries_payload
 from pxbox.service import jobs, workers
@@ -184,6 +186,7 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 _thresholds(settings),
                 await _storage(settings, secret),
                 settings.max_file_mb * MEGABYTE,
+                Library(Fetcher(settings.schema_allow)),
             )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
@@ -225,6 +228,7 @@ async def _core(
     thresholds: Thresholds,
     storage: LocalStorage,
     most_file_bytes: int,
+    library: Library,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -303,8 +307,8 @@ async def _core(
         around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
-            system, journal, views, log_of_events, directory, schemas, Documents(pool), channels,
-            flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
+            system, journal, views, log_of_events, directory, schemas, library, Documents(pool),
+            channels, flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
             Trail(reader), reaches, deliveries, Jobs(reader), Logins(reader), files,
         )  # fmt: skip
         nursery.start_soon(relay.run)
@@ -440,7 +444,10 @@ async def _serve_transports(
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
         http=HttpHost(
-            with_page(read_site(), make_app(surface)), connection_fault, carries_payload, carries_file
+            with_page(read_site(), make_app(surface)),
+            connection_fault,
+            carries_payload,
+            carries_file,
         ),
         websocket=endpoint.serve,
         limits=_edge_limits(settings),

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
+from pxbox.domain.allowlist import Allowlist, parse_allowlist
+
 ENV_PREFIX = "PXBOX_"
 MOST_EMBEDDED_WORKERS = 12
 MIN_SECRET_BYTES = 32
@@ -255,6 +257,13 @@ class Settings:
         "Origins, separated by commas, whose pages may open WebSockets beside the broker's own: "
         "https://app.example.",
         "ORIGINS",
+    )
+    schema_allow: Allowlist = _option(
+        Allowlist(),
+        parse_allowlist,
+        "Where schemas may be fetched from that others refer to, separated by commas: hosts "
+        "(https), prefixes of URLs and ranges of addresses; nowhere by default.",
+        "PLACES",
     )
     heartbeat_seconds: int = _option(
         25,

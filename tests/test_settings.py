@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pxbox.domain.allowlist import parse_allowlist
 from pxbox.settings import (
     OPTIONS,
     Settings,
@@ -70,6 +71,11 @@ GIVEN: list[tuple[str, str, object]] = [
         "allow_origin",
         "HTTPS://App.example:443, http://b:81,",
         ("https://app.example", "http://b:81"),
+    ),
+    (
+        "schema_allow",
+        "schemas.example, http://localhost:8000/@127.0.0.0/8,10.1.0.0/16",
+        parse_allowlist("schemas.example,http://localhost:8000/@127.0.0.0/8,10.1.0.0/16"),
     ),
     ("heartbeat_seconds", "1", 1),
     ("answer_seconds", "3600", 3600),

@@ -30,6 +30,14 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Remarks:
+    """What the asker is told beside the new request. `schema` is JSON: what was made of something
+    that was no JSON Schema."""
+
+    schema: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NewRequest:
     """A request at version 1, to be made by a commit; `subject` as in `Create`."""
 
@@ -37,6 +45,7 @@ class NewRequest:
     content: Content
     subject: Key | None = None
     author: Author | None = None
+    remarks: Remarks = Remarks()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,7 @@ class Create:
     once: Once | None
     subject: Key | None = None
     author: Author | None = None
+    remarks: Remarks = Remarks()
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ never too few.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum, auto
@@ -73,7 +74,7 @@ _ROLES = {
 _MAPS = frozenset({
     "dependentSchemas", "dependencies", "properties", "patternProperties", "definitions", "$defs",
 })  # fmt: skip
-_REFERENCES = {
+REFERENCES = {
     Draft.D2020_12: ("$ref", "$dynamicRef"),
     Draft.D2019_09: ("$ref", "$recursiveRef"),
     Draft.D7: ("$ref",),
@@ -161,6 +162,22 @@ def build_graph(schema: JsonSchema, draft: Draft) -> Graph:
     return Graph(root, list(walk.nodes.values()), walk.uses_meta_schema)
 
 
+def subschemas(schema: dict[str, object]) -> Iterator[tuple[tuple[str | int, ...], object]]:
+    """Yield what stands at the keywords that hold subschemas, with its place below `schema`."""
+    for keyword, inner in schema.items():
+        if keyword not in _ROLES:
+            continue
+        if keyword in _MAPS:
+            if isinstance(inner, dict):
+                for name, each in inner.items():
+                    yield (keyword, name), each
+        elif isinstance(inner, list):
+            for position, each in enumerate(inner):
+                yield (keyword, position), each
+        else:
+            yield (keyword,), inner
+
+
 class _Walk:
     """The subschemas found so far, by identity: where two references meet is one node."""
 
@@ -202,7 +219,7 @@ class _Walk:
         schema = node.schema
         if not _NAMING.isdisjoint(schema):
             scope = self._enter(node, scope)
-        for keyword in _REFERENCES[self._draft]:
+        for keyword in REFERENCES[self._draft]:
             uri = schema.get(keyword)
             if isinstance(uri, str):
                 self._references.append(_Reference(node, keyword, scope, uri))

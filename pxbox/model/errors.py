@@ -299,6 +299,12 @@ class Unavailable(PxError):
     code = "unavailable"
 
 
+class RefUnavailable(PxError):
+    """What a schema refers to cannot be fetched now; nothing was done."""
+
+    code = "ref_unavailable"
+
+
 class Draining(PxError):
     """This broker is shutting down; another one, or the next, will serve."""
 

@@ -19,6 +19,7 @@ HandOverReason = Annotated[str, Meta(max_length=256)]
 Tag = Annotated[str, Meta(min_length=1, max_length=64)]
 Ids = Annotated[list[str], Meta(min_length=1, max_length=1000)]
 PageSize = Annotated[int, Meta(ge=1, le=200)]
+SchemaKind = Literal["jsonschema", "jsonexample", "ref"]
 
 
 class Input(Struct, rename="camel", forbid_unknown_fields=True, kw_only=True):
@@ -65,7 +66,7 @@ class CreateRequest(Input):
     schema: Raw
     entity: EntityRef | UnsetType = UNSET
     to: str | list[str] | UnsetType = UNSET
-    schema_kind: str = "jsonschema"
+    schema_kind: SchemaKind = "jsonschema"
     ui_hints: Raw = Raw(b"null")
     prefill: Raw = Raw(b"null")
     deadline_at: datetime | None = None
@@ -248,6 +249,7 @@ class Validate(Input):
     """Check a schema, or `data` against it. Nothing is created."""
 
     schema: Raw
+    schema_kind: SchemaKind = "jsonschema"
     data: Raw | UnsetType = UNSET
 
 
@@ -341,10 +343,14 @@ class RequestSummary(Reply):
 
 
 class RequestCreated(RequestSummary):
-    """`existing`: an open request with the same subject, returned instead of a second one."""
+    """`existing`: an open request with the same subject, returned instead of a second one.
+
+    `schema_payload` is there where something else than a JSON Schema was given for one.
+    """
 
     request_id: str
     existing: bool
+    schema_payload: Raw | UnsetType = UNSET
 
 
 class Delivery(Reply):
@@ -370,6 +376,8 @@ class AskedPage(Reply):
     next_cursor: str | None
     epoch: str
     positions: dict[str, int]
+
+
 class FilesPolicyView(Reply):
     """The whole policy: what its asker did not say is filled in."""
 
@@ -531,12 +539,16 @@ class ErrorItem(Reply):
 
 
 class Validated(Reply):
-    """The schema is admissible; `valid` speaks of `data`, and is true where none was given."""
+    """The schema is admissible; `valid` speaks of `data`, and is true where none was given.
+
+    `schema_payload` as in RequestCreated.
+    """
 
     valid: bool
     schema_hash: str
     draft: str
     errors: list[ErrorItem]
+    schema_payload: Raw | UnsetType = UNSET
 
 
 class EntityView(Reply):

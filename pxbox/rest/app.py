@@ -28,8 +28,8 @@ from pxbox.model.ids import new_ulid
 from pxbox.model.principal import Principal
 from pxbox.rest import pages
 from pxbox.rest.call import RestCall, RestReply, refuse_members, reply_problem
-from pxbox.rest.logins import LOGIN_ROUTES, Door, Visit
 from pxbox.rest.contents import with_contents
+from pxbox.rest.logins import LOGIN_ROUTES, Door, Visit
 from pxbox.rest.routes import PLANNED, ROUTES, Route, serve
 from pxbox.service import logins
 from pxbox.service.core import Parts

@@ -14,7 +14,7 @@ from msgspec.structs import replace as replaced
 
 from actors.journal import Key
 from pxbox.behaviors.request import Content, Create, Done
-from pxbox.behaviors.request_messages import NewRequest
+from pxbox.behaviors.request_messages import NewRequest, Remarks
 from pxbox.domain import access
 from pxbox.domain.request import MOST_ADDRESSEES
 from pxbox.domain.schema import AdmittedSchema
@@ -27,7 +27,6 @@ from pxbox.model.errors import (
     InvalidRequest,
     InvalidTime,
     NotFound,
-    NotSupported,
     PxError,
     SelfAnswer,
 )  # fmt: skip
@@ -38,6 +37,7 @@ from pxbox.service.core import Call, Outcome, Parts, ask, once, replayed
 from pxbox.service.policies import files_policy
 from pxbox.service.problems import problem
 from pxbox.service.requests import addressed, created, refuse_unsupported, unknown_addressee
+from pxbox.service.schema_kinds import schema_of
 
 # How many items of one bulk are under way at once: few enough that others are served between.
 BULK_AT_ONCE = 32
@@ -62,17 +62,17 @@ async def create(parts: Parts, call: Call) -> Outcome:
         if earlier is not None:
             return earlier
         raise
-    message = Create(made.request, made.content, key, made.subject, call.author)
+    message = Create(made.request, made.content, key, made.subject, call.author, made.remarks)
     done = await ask(parts, "request", request_id, message)
     assert isinstance(done, Done)
     if done.replay is not None:
         return Outcome(done.replay, replayed=True)
     if done.existing is None:
         assert done.request is not None
-        return Outcome(created(done.request))
+        return Outcome(created(done.request, made.remarks))
     request = await parts.views.request(done.existing)
     assert request is not None, "the key of a subject names a request"
-    return Outcome(replaced(created(request), existing=True), existing=True)
+    return Outcome(replaced(created(request, made.remarks), existing=True), existing=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,11 +117,11 @@ async def _made(
     read: Mapping[str, Document],
 ) -> NewRequest:
     refuse_unsupported(input, "quorum")
-    if input.schema_kind != "jsonschema":
-        raise NotSupported("`schemaKind` other than jsonschema is not supported yet")
     now = parts.journal.now()
     deadline = _deadline(input, now)
-    schema = await parts.schemas.admit(bytes(input.schema))
+    schema = await parts.schemas.admit(
+        await schema_of(parts, input.schema_kind, bytes(input.schema))
+    )
     default, default_text = await _default_answer(parts, input, schema, deadline)
     to = await _addressees(parts, input)
     request = Request(
@@ -154,7 +154,8 @@ async def _made(
         input.context,
         default_text,
     )
-    return NewRequest(request, content, _subject(input, request))
+    remarks = Remarks(None if input.schema_kind == "jsonschema" else schema.canonical)
+    return NewRequest(request, content, _subject(input, request), remarks=remarks)
 
 
 def _searched(schema: AdmittedSchema, input: wire.CreateRequest) -> str:

@@ -34,11 +34,12 @@ from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.jobs import Jobs
 from pxbox.postgres.log import PostgresLog
-from pxbox.postgres.reach import Reaches
 from pxbox.postgres.logins import Logins
+from pxbox.postgres.reach import Reaches
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
+from pxbox.references.library import Library
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
@@ -72,6 +73,7 @@ class Parts:
     log: PostgresLog
     directory: Directory
     schemas: Schemas
+    library: Library
     documents: Documents
     channels: Channels
     flows: FlowViews

@@ -203,7 +203,8 @@ async def checkpoint(parts: Parts, call: Call) -> Outcome:
     # Waits of one checkpoint are in their order by their ids: they begin at the same time.
     ids = sorted(new_ulid() for _ in input.waits)
     waits = [
-        await _new_wait(parts, flow, wait, id) for wait, id in zip(input.waits, ids, strict=True)
+        await _new_wait(parts, call, flow, wait, id)
+        for wait, id in zip(input.waits, ids, strict=True)
     ]
     message = Save(
         command=_command(input),
@@ -297,7 +298,7 @@ def _cursor(input: wire.CheckpointFlow) -> Raw | None:
     return _plain(input.cursor)
 
 
-async def _new_wait(parts: Parts, flow: Flow, wait: wire.NewWait, id: str) -> NewWait:
+async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait, id: str) -> NewWait:
     given = {
         WaitKind.ASK: wait.request is not UNSET,
         WaitKind.TIMER: wait.due_at is not None or wait.after is not None,

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import UNSET, Raw
 
 from pxbox.behaviors.request import Act, Create, Done, GivenAnswer
+from pxbox.behaviors.request_messages import Remarks
 from pxbox.domain import access, routing
 from pxbox.domain import request as domain
 from pxbox.domain.access import Caller
@@ -251,8 +252,13 @@ def summary(request: Request) -> wire.RequestSummary:
     return wire.RequestSummary(**routing.list_row(request))
 
 
-def created(request: Request) -> wire.RequestCreated:
-    return wire.RequestCreated(**routing.list_row(request), request_id=request.id, existing=False)
+def created(request: Request, remarks: Remarks) -> wire.RequestCreated:
+    return wire.RequestCreated(
+        **routing.list_row(request),
+        request_id=request.id,
+        existing=False,
+        schema_payload=UNSET if remarks.schema is None else Raw(remarks.schema),
+    )
 
 
 def _policy_told(policy: FilesPolicy | None) -> wire.FilesPolicyView | None:
@@ -309,7 +315,7 @@ def reply_to_keep(message: Create | Act, done: Done) -> bytes:
     assert request is not None, "a commit leaves a request"
     match message:
         case Create():
-            return msgspec.json.encode(created(request))
+            return msgspec.json.encode(created(request, message.remarks))
         case Act(answer=GivenAnswer(payload)):
             return msgspec.json.encode(response(request, Raw(payload)))
         case _:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
 from pxbox.model import wire
 from pxbox.model.decoding import decode_json
 from pxbox.service.core import Call, Outcome, Parts
+from pxbox.service.schema_kinds import schema_of
 
 
 async def validate(parts: Parts, call: Call) -> Outcome:
     """Replies `Validated`. Raises what admitting the schema raises: that is its verdict on it."""
     input = call.input
     assert isinstance(input, wire.Validate)
-    schema = await parts.schemas.judge(bytes(input.schema))
+    schema = await parts.schemas.judge(
+        await schema_of(parts, input.schema_kind, bytes(input.schema))
+    )
     errors: list[wire.ErrorItem] = []
     if isinstance(input.data, Raw):
         data = bytes(input.data)
@@ -21,5 +24,11 @@ async def validate(parts: Parts, call: Call) -> Outcome:
         errors = [wire.ErrorItem(pointer=e.pointer, message=e.message, keyword=e.keyword)
                   for e in found]  # fmt: skip
     return Outcome(
-        wire.Validated(valid=not errors, schema_hash=schema.hash, draft=schema.draft, errors=errors)
+        wire.Validated(
+            valid=not errors,
+            schema_hash=schema.hash,
+            draft=schema.draft,
+            errors=errors,
+            schema_payload=UNSET if input.schema_kind == "jsonschema" else Raw(schema.canonical),
+        )
     )

@@ -28,9 +28,16 @@ NEEDS_MORE_THAN_A_SCOPE = {
     "checkpointFlow", "openSession", "closeSession", "leaseFlows", "handBack",
 }  # fmt: skip
 LOGINS = {(method, path) for method, path, _, _ in LOGIN_ROUTES}
-SERVICE = {"/", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json", "/docs", "/v1/files/{id}/content"} | {
-    path for _, path in LOGINS
-}
+SERVICE = {
+    "/",
+    "/healthz",
+    "/readyz",
+    "/metrics",
+    "/openapi.json",
+    "/asyncapi.json",
+    "/docs",
+    "/v1/files/{id}/content",
+} | {path for _, path in LOGINS}
 
 CALLS: dict[tuple[str, str], Json] = {
     (method.upper(), path): call

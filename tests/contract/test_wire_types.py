@@ -84,7 +84,7 @@ LEFT_TO_THE_SERVICE = {
     ("CreateRequest", "to_nobody"): "the service counts addressees",
     ("CreateRequest", "to_thirty_three"): "the service counts addressees",
     ("CreateRequest", "schema_is_a_string"): "admission reads the schema: `invalid_schema`",
-    ("CreateRequest", "another_schema_kind"): "named for later: `not_supported`",
+    ("CreateRequest", "reference_is_text"): "admission reads the schema: `invalid_schema`",
     ("CreateRequest", "deadline_without_offset"): "the service compares times: `invalid_time`",
     ("BulkCreateRequests", "item_without_addressee"): "each item is judged on its own",
     ("EntityRef", "neither"): _ADDRESSEE,
@@ -97,7 +97,6 @@ LEFT_TO_THE_SERVICE = {
     ("PostResponse", "id_is_no_ulid"): _ID,
 }
 SERVICE_RULES: dict[tuple[str, str], Json] = {
-    ("CreateRequest", "schemaKind"): {"const": "jsonschema"},
     ("CreateRequest", "to"): {"minItems": 1, "maxItems": 32},
     ("EscalationStep", "to"): {"minItems": 1, "maxItems": 32},
     ("ReassignRequest", "to"): {"minItems": 1, "maxItems": 32},
@@ -268,8 +267,6 @@ def rules(type: types.Type) -> Json:
 
 def default(field: types.Field) -> Json:
     """The default of a member; null and what stands for "left out" are not said by schemas."""
-    if field.encode_name == "schemaKind":
-        return {}
     if field.default_factory is not msgspec.NODEFAULT:
         return {"default": field.default_factory()}
     said = field.default

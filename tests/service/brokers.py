@@ -19,6 +19,7 @@ from structlog.testing import LogCapture
 from pxbox.app import Core, _core
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import LocalStorage
+from pxbox.domain.allowlist import Allowlist
 from pxbox.domain.inbox import Thresholds
 from pxbox.jobs import open_residents
 from pxbox.model.decoding import decode_input
@@ -28,6 +29,8 @@ from pxbox.model.principal import ADMIN, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.observe import Log
 from pxbox.postgres.installation import install
 from pxbox.postgres.reader import Reader
+from pxbox.references.fetcher import Fetcher
+from pxbox.references.library import Library
 from pxbox.service import operations
 from pxbox.service.core import Outcome, Parts
 from tests.postgres.sessions import run_asyncio
@@ -150,6 +153,7 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
             Thresholds(),
             storage,
             100 * MEGABYTE,
+            Library(Fetcher(Allowlist())),
         ) as core:
             yield Broker(core, url)
     shutil.rmtree(directory)

@@ -92,7 +92,7 @@ async def test_several_addressees_are_kept_in_order_and_each_once(
         ({"attentionAt": "2042-01-01T00:00:00Z", "deadlineAt": "2041-01-01T00:00:00Z"},
          "invalid_time"),
         ({"quorum": 2}, "not_supported"),
-        ({"schemaKind": "xml"}, "not_supported"),
+        ({"schemaKind": "xml"}, "invalid_request"),
         ({"colour": "red"}, "invalid_request"),
         ({"claimTtl": 0}, "invalid_request"),
     ],

@@ -1,0 +1,1 @@
+"""Schemas from elsewhere: fetched, kept for a while, put together."""
