@@ -184,8 +184,7 @@ class Conflict:
     Of several, the first in the order key, version, time, fence. `holds` says what is so
     instead. key: `space`, `key` and the values kept with it; version: `table`, `id` and the
     stored `version`, None if there is no such row; fence: `alarm` or `message`, its id, or the
-    `table`, `id` and `column` that held something else, and the `stored` value of it; time:
-    nothing more.
+    `table`, `id` and `column` that held something else; time: nothing more.
     """
 
     guard: Guard

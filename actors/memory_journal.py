@@ -140,8 +140,7 @@ class MemoryJournal:
         stored = {**values, "wake": self._wakes.get(row.id, 0)}
         for column, expected in row.expects.items():
             if stored.get(column) != expected:
-                holds = {"table": row.table, "id": row.id, "column": column}
-                yield Conflict("fence", now, {**holds, "stored": stored.get(column)})
+                yield Conflict("fence", now, {"table": row.table, "id": row.id, "column": column})
 
     def _append(self, events: tuple[Event, ...]) -> dict[str, tuple[int, ...]]:
         seqs: dict[str, tuple[int, ...]] = {}

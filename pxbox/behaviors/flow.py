@@ -27,6 +27,7 @@ from pxbox.behaviors.durable import (
 from pxbox.behaviors.flow_commits import (
     ended,
     flow_row,
+    happened,
     new_flow_row,
     saving,
     take_signals,
@@ -260,10 +261,15 @@ class FlowActor:
             return FlowDone(flow)
         after = replaced(flow, version=flow.version + 1, status=FlowStatus.RUNNING, updated_at=now)
         row = flow_row(after, cursor=_encode({**kept, "lastEvent": last}).decode())
-        events = (told(after, "flow.updated", message.by),)
-        return await self._commit(
-            Commit(id=uuid4(), rows=(row,), events=events), after, message.once
+        # An outcome too: a checkpoint that has not seen it is not to wait (F2).
+        wait, settlement = happened(after, message.event, message.data)
+        commit = Commit(
+            id=uuid4(),
+            rows=(row, wait),
+            events=(told(after, "flow.updated", message.by),),
+            settlements=(settlement,),
         )
+        return await self._commit(commit, after, message.once)
 
     async def _fire(self, message: FireWait) -> FlowDone:
         """A timer fires; the wait for a signal expires, if none has come."""

@@ -18,6 +18,7 @@ from pxbox.domain import flow as domain
 from pxbox.domain.flow import OpenWait
 from pxbox.domain.flow_events import channels_of, flow_event
 from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, Signal, WaitKind, WaitOutcome
+from pxbox.model.ids import new_ulid
 
 _encode = msgspec.json.encode
 
@@ -109,6 +110,21 @@ def saving(before: Flow, after: Flow, message: Save, suspends: bool) -> Commit:
     if after.status not in OPEN_FLOW and after.parent is not None:
         commit = _settles_parent(commit, after, message.result)
     return commit
+
+
+def happened(flow: Flow, event: str, data: Raw) -> tuple[Row, Settlement]:
+    """An event that an external flow is told of: a wait that begins with its outcome."""
+    id = new_ulid()
+    values = {
+        "flow_id": flow.id,
+        "key": f"{event}#{flow.version}",
+        "kind": WaitKind.SIGNAL.value,
+        "name": event,
+        "digest": "",
+        "due_at": None,
+    }
+    settlement, _ = settled(flow.ref, id, WaitOutcome.RECEIVED, flow.updated_at, bytes(data))
+    return Row("flow_wait", id, 1, values), settlement
 
 
 def _step_row(flow: Flow, n: int, step: NewStep) -> Row:

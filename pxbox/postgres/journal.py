@@ -123,13 +123,16 @@ class PostgresJournal:
             self._connection.close()
 
     def _distinct(self, jobs: list[CommitJob]) -> list[CommitJob]:
-        """Keep at most one commit per row and alarm; the others wait for the next batch."""
+        """Keep at most one commit per row, alarm, wait and received message; the others wait for
+        the next batch."""
         rows: set[tuple[str, str]] = set()
         kept: list[CommitJob] = []
         later: list[CommitJob] = []
         for job in jobs:
             mine = {(row.table, row.id) for row in job.payload.rows}
             mine |= {("alarm", alarm.id) for alarm in job.payload.alarms}
+            mine |= {("wait", one.id) for one in job.payload.settlements}
+            mine |= {("message", str(id)) for id in job.payload.received}
             if rows.isdisjoint(mine):
                 rows |= mine
                 kept.append(job)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import string
 from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 import trio
@@ -39,6 +39,8 @@ from tests.suites.journal_fixtures import (
     ReadAlarm,
     ReadLinks,
     ReadLog,
+    ReadMessages,
+    ReadOutcome,
 )
 
 NOON = datetime(2030, 1, 1, 12, tzinfo=UTC)
@@ -90,6 +92,21 @@ class TestMemoryJournal(JournalSuite):
                 if name == id:
                     return generation, due, subject
             return None
+
+        return read
+
+    @pytest.fixture
+    def read_outcome(self, journal: MemoryJournal) -> ReadOutcome:
+        async def read(wait: str) -> str | None:
+            outcome = journal.outcome(wait)
+            return None if outcome is None else str(outcome["outcome"])
+
+        return read
+
+    @pytest.fixture
+    def read_messages(self, journal: MemoryJournal) -> ReadMessages:
+        async def read(to: str) -> list[UUID]:
+            return [message.id for message in journal.messages() if message.to == to]
 
         return read
 

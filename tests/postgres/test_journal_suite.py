@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 import pytest
@@ -22,6 +22,8 @@ from tests.suites.journal_fixtures import (
     ReadAlarm,
     ReadLinks,
     ReadLog,
+    ReadMessages,
+    ReadOutcome,
 )
 
 _CREATED: dict[str, object] = {
@@ -32,6 +34,15 @@ _CREATED: dict[str, object] = {
     "prefill": "null",
     "meta": "{}",
 }
+_STARTED: dict[str, object] = {
+    "kind": "expense",
+    "kind_version": 1,
+    "owner": None,
+    "requestor": "asker",
+    "created_at": datetime(2030, 1, 1, tzinfo=UTC),
+    "input": "null",
+    "cursor": "null",
+}
 _STATUS = ("PENDING", "CLAIMED", "ANSWERED")
 
 
@@ -40,6 +51,10 @@ def _row(table: str, id: str, version: int) -> Row:
     state = msgspec.json.encode({"n": version, "is": str(uuid4())}).decode()
     if table == "entity":
         return Row(table, id, version, {"state": state})
+    if table == "flow":
+        started = _STARTED if version == 1 else {}
+        values = {"status": "RUNNING", "parked": False, "state": state, "runnable": None}
+        return Row(table, id, version, {**values, **started})
     created = _CREATED if version == 1 else {}
     status = _STATUS[(version - 1) % len(_STATUS)]
     return Row(table, id, version, {"status": status, "state": state, **created})
@@ -92,6 +107,22 @@ class TestPostgresJournal(JournalSuite):
                 "select generation, due_at, subject from alarm where id = $1", id
             )
             return tuple(rows[0]) if rows else None
+
+        return read
+
+    @pytest.fixture
+    def read_outcome(self, opened: OpenJournal) -> ReadOutcome:
+        async def read(wait: str) -> str | None:
+            rows = await opened.query("select outcome from flow_wait where id = $1", wait)
+            return rows[0]["outcome"] if rows else None
+
+        return read
+
+    @pytest.fixture
+    def read_messages(self, opened: OpenJournal) -> ReadMessages:
+        async def read(to: str) -> list[UUID]:
+            rows = await opened.query("select id from message where recipient = $1", to)
+            return [UUID(str(row["id"])) for row in rows]
 
         return read
 

@@ -31,11 +31,12 @@ from tests.suites.journal_fixtures import (
     event_on,
     refused,
 )
+from tests.suites.journal_flows import FlowSuite
 from tests.suites.journal_log import AlarmSuite, EventSuite, TimeSuite
 from tests.suites.journal_state import KeySuite, LinkSuite, RowSuite
 
 
-class JournalSuite(RowSuite, KeySuite, LinkSuite, TimeSuite, EventSuite, AlarmSuite):
+class JournalSuite(RowSuite, KeySuite, LinkSuite, TimeSuite, EventSuite, AlarmSuite, FlowSuite):
     """All that a journal promises; here, that a commit is applied whole or not at all (S4)."""
 
     async def test_a_refused_commit_leaves_nothing_behind(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime, timedelta
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -29,6 +29,12 @@ ReadAlarm = Callable[[str], Awaitable[tuple[int, datetime, str] | None]]
 
 ReadLinks = Callable[[Link], Awaitable[set[str]]]
 """(link): the members of the set that it names by `table` and `left`."""
+
+ReadOutcome = Callable[[str], Awaitable[str | None]]
+"""(wait): the outcome that it has; None if it has none yet."""
+
+ReadMessages = Callable[[str], Awaitable[list[UUID]]]
+"""(recipient): the messages that it has not received yet."""
 
 HOUR = timedelta(hours=1)
 
@@ -92,4 +98,12 @@ class JournalFixtures:
 
     @pytest.fixture
     def read_links(self) -> ReadLinks:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def read_outcome(self) -> ReadOutcome:
+        raise NotImplementedError
+
+    @pytest.fixture
+    def read_messages(self) -> ReadMessages:
         raise NotImplementedError
