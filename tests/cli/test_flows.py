@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import Iterator
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -15,7 +14,7 @@ from pxbox.client import PxBox
 from tests.brokers import Broker, end
 from tests.cli.asking import SECONDS, Shell
 
-CODE = '''
+CODE = """
 from pxbox.flows import Context, flow
 
 @flow("greeting", version=2)
@@ -29,7 +28,7 @@ async def greeting(ctx: Context, who: str) -> str:
 @flow("failing")
 async def failing(ctx: Context) -> None:
     raise ValueError("not today")
-'''
+"""
 
 
 @pytest.fixture
@@ -81,6 +80,8 @@ def test_a_flow_is_started_shown_and_signalled(working: Shell, ana: str, px: PxB
     detail = json.loads(working.good("flows", "show", id, "--json"))
     assert detail["result"] == "red, thanks"
     assert [item["key"] for item in detail["timeline"]][:2] == ["color#1", "color#1"]
+    record = json.loads(working.good("flows", "record", id))
+    assert [step["key"] for step in record["steps"]] == ["paint#1"]
     row = working.good("flows", "list", "--kind", "greeting").splitlines()[1].split("\t")
     assert row[:3] == [id, "greeting@2", "completed"]
 
