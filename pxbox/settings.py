@@ -126,6 +126,10 @@ def _url(*schemes: str) -> Callable[[str], str]:
     return parse
 
 
+def _modules(text: str) -> tuple[str, ...]:
+    return tuple(name for part in text.split(",") if (name := part.strip()))
+
+
 def _origins(text: str) -> tuple[str, ...]:
     return tuple(_origin(one.strip()) for one in text.split(",") if one.strip())
 
@@ -178,6 +182,12 @@ class Settings:
         _whole(1, 64),
         "Broker processes to run behind the one port; those that die are started again.",
         "N",
+    )
+    flows: tuple[str, ...] = _option(
+        (),
+        _modules,
+        "Modules, separated by commas, whose flows a worker beside the broker runs.",
+        "MODULES",
     )
     data_dir: Path = _option(
         Path(".pxbox"),
@@ -398,10 +408,12 @@ def environment(settings: Settings) -> dict[str, str]:
     """The variables by which `load` makes the same settings in another process."""
     values = {option: getattr(settings, option.name) for option in OPTIONS}
     return {
-        option.env: ",".join(value) if isinstance(value, tuple) else str(value)
-        for option, value in values.items()
-        if value != option.default
+        option.env: _as_text(value) for option, value in values.items() if value != option.default
     }
+
+
+def _as_text(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
 
 
 def require_servable(settings: Settings) -> None:
@@ -430,6 +442,10 @@ def require_servable(settings: Settings) -> None:
         raise SettingsError(
             "--answer-seconds must not be greater than --heartbeat-seconds: an answer belongs to "
             "the last heartbeat."
+        )
+    if settings.flows and settings.workers > 1:
+        raise SettingsError(
+            "--flows is for one broker process; with --workers, run `pxbox worker` beside it."
         )
     _require_one_issuer(settings)
     require_secret(settings)

@@ -46,6 +46,7 @@ GIVEN: list[tuple[str, str, object]] = [
     ("host", "::1", "::1"),
     ("port", "0", 0),
     ("port", "65535", 65535),
+    ("flows", "one, two.three", ("one", "two.three")),
     ("data_dir", "some/where", Path("some/where")),
     ("data_dir", "~/px", Path.home() / "px"),
     ("database_url", "postgresql://u:p@h:5432/d?sslmode=require", ...),

@@ -58,6 +58,7 @@ _FLOWS = (
     ("list", "flows:list_flows", "List flows, the newest first."),
     ("show", "flows:show", "Show a flow, and everything that happened to it."),
     ("tail", "flows:tail", "Print what happens to a flow as it happens."),
+    ("record", "record:record", "Print all that is recorded of a flow, for tests to replay."),
     ("retry", "steer:retry", "Run flows that are parked or failed again."),
     ("cancel", "steer:cancel", "Cancel flows and what they wait for."),
     ("signal", "steer:signal", "Send flows a signal."),

@@ -27,9 +27,20 @@ def serve(settings: Settings) -> int:
 def _serve_alone(settings: Settings) -> None:
     # Late, so that a wrong flag is answered at once.
     from pxbox.app import run
+    from pxbox.cli.flow_worker import FlowWorker
     from pxbox.cli.greeting import greet
 
-    run(settings, lambda port, secret: greet(settings, port, secret))
+    worker = FlowWorker(settings)
+
+    def listening(port: int, secret: str) -> None:
+        greet(settings, port, secret)
+        if settings.flows:
+            worker.start()
+
+    try:
+        run(settings, listening)
+    finally:
+        worker.stop()
 
 
 def _supervise(settings: Settings) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from cyclopts import Parameter
 
 from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.flow_worker import PARENT
 from pxbox.cli.terminal import note
 from pxbox.cli.where import NOWHERE, Where, find
 from pxbox.client import AsyncPxBox
@@ -25,6 +26,7 @@ from pxbox.flows.kinds import FlowKind, kinds_of
 from pxbox.flows.worker import RESIDENT, Worker
 
 _STRIKES = "PXBOX_WORKER_STRIKES"
+_LOOK_SECONDS = 1.0
 
 
 def worker(
@@ -84,6 +86,8 @@ async def _serve(url: str, token: Token, kinds: list[FlowKind], resident: int) -
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(_until_told, group.cancel_scope)
+                if parent := os.environ.get(PARENT):
+                    group.start_soon(_until_alone, int(parent), group.cancel_scope)
                 await worker.run()
         finally:
             keeper.stop()
@@ -94,6 +98,13 @@ async def _until_told(scope: anyio.CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as told:
         async for _ in told:
             break
+    scope.cancel()
+
+
+async def _until_alone(parent: int, scope: anyio.CancelScope) -> None:
+    """End the worker with the broker that has started it, however that ended."""
+    while os.getppid() == parent:
+        await anyio.sleep(_LOOK_SECONDS)
     scope.cancel()
 
 

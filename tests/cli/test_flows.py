@@ -80,6 +80,8 @@ def test_a_flow_is_started_shown_and_signalled(working: Shell, ana: str, px: PxB
     detail = json.loads(working.good("flows", "show", id, "--json"))
     assert detail["result"] == "red, thanks"
     assert [item["key"] for item in detail["timeline"]][:2] == ["color#1", "color#1"]
+    record = json.loads(working.good("flows", "record", id))
+    assert [step["key"] for step in record["steps"]] == ["paint#1"]
     row = working.good("flows", "list", "--kind", "greeting").splitlines()[1].split("\t")
     assert row[:3] == [id, "greeting@2", "completed"]
 
