@@ -90,9 +90,7 @@ TRIP = {
 }
 
 
-def test_three_requests_are_answered_with_the_keyboard_alone(
-    asker: Asker, visit: Visiting
-) -> None:
+def test_three_requests_are_answered_with_the_keyboard_alone(asker: Asker, visit: Visiting) -> None:
     person = asker.person()
     ids = [asker.ask(person, CITY) for _ in range(3)]
     page = visit(person).page
