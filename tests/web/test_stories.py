@@ -323,3 +323,32 @@ def test_the_inbox_is_searched_and_filtered_by_its_address(asker: Asker, visit: 
     one.page.get_by_role("button", name="Sign out").click()
     one.page.get_by_role("heading", name="Sign in").wait_for()
     one.check_access()
+
+
+def test_a_flow_shows_what_it_did_and_on_whom_it_waits(asker: Asker, visit: Visiting) -> None:
+    person, other = asker.person(), asker.person()
+    token = asker.broker.token(person, "request respond flow admin", entity=person)
+    headers = {"authorization": f"Bearer {token}"}
+    kind = {"kind": "onboarding", "cursor": {}}
+    flow = asker.rest.post("/v1/flows", json=kind, headers=headers).json()["flowId"]
+    done = {
+        "revision": 0,
+        "status": "WAITING_INPUT",
+        "wake": 0,
+        "steps": [{"key": "account#1", "digest": "a", "result": 1}],
+        "waits": [
+            {
+                "key": "laptop#1",
+                "kind": "ask",
+                "digest": "b",
+                "request": {"to": other, "schema": {**CITY, "title": "Which laptop?"}},
+            }
+        ],
+    }
+    kept = asker.rest.post(f"/v1/flows/{flow}/checkpoint", json=done, headers=headers)
+    assert kept.status_code == 200, kept.text
+    one = visit(person)
+    one.open(f"?view=flows&id={flow}")
+    expect(one.page.get_by_text(f"→ {other}")).to_be_visible()
+    expect(one.page.locator(".timeline li")).to_have_count(2)
+    one.check_access()
