@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from tests.brokers import PXBOX, SECRET
 from tests.web.conftest import Asker, Visit
 
 Visiting = Callable[..., Visit]
@@ -352,3 +355,25 @@ def test_a_flow_shows_what_it_did_and_on_whom_it_waits(asker: Asker, visit: Visi
     expect(one.page.get_by_text(f"→ {other}")).to_be_visible()
     expect(one.page.locator(".timeline li")).to_have_count(2)
     one.check_access()
+
+
+def test_a_link_signs_in_once_and_leaves_no_trace(asker: Asker, visit: Visiting) -> None:
+    person, other = asker.person(), asker.person()
+    one = visit(other)
+    one.expected = ("/draft", "status of 401")
+    page = one.page
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
+    command = [*PXBOX, "token", "link", "--entity", person, "--url", one.broker.url]
+    environ = {**os.environ, "PXBOX_SECRET": SECRET}
+    made = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
+    link = made.stdout.strip()
+    page.goto("about:blank")
+    page.goto(link)
+    expect(page.locator(".who .name")).to_have_text(person)
+    assert "link" not in page.url
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_role("heading", name="Sign in").wait_for()
+    page.get_by_label("Sign-in link or token").fill(link)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("main").get_by_role("alert")).to_contain_text("was used or has run out")
