@@ -122,7 +122,7 @@ FORBIDDEN = {
     "the number of an issue": r"(?<![\w&/])#\d+\b|\b[Ii]ssues? \d+\b",
 }
 # Where `#` and digits are a colour, or what a bundler made of somebody's code.
-COLOURED = {"docs.css"}
+COLOURED = {"docs.css", "style.css"}
 BUILT = Path("pxbox", "web", "dist")
 
 

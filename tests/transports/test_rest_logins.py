@@ -16,7 +16,7 @@ import trio
 
 from pxbox.auth.links import link_key, make_link
 from pxbox.auth.tokens import Grant
-from tests.brokers import SECRET, Broker
+from tests.brokers import SECRET, Broker, Brokers
 from tests.transports.clients import APP, Party, checked, connected, refusal, unique
 
 Make = Callable[..., Party]
@@ -271,3 +271,20 @@ async def test_a_cookie_that_is_none_of_ours_is_not_looked_at(shared_broker: Bro
             assert reply.json()["signedIn"] is False
             reply = await one.request("GET", "/v1/inquiries", headers=headers)
             assert code(reply) == (401, "unauthenticated")
+
+
+async def test_in_development_whoever_one_says_one_is_signs_in(brokers: Brokers) -> None:
+    broker = await trio.to_thread.run_sync(brokers, "--dev")
+    async with browser(broker) as mine:
+        assert code(await mine.post("/v1/session")) == (401, "unauthenticated")
+        named = {"x-entity-id": "ana"}
+        created = {"kind": "user", "handle": "ana"}
+        assert (await mine.post("/v1/entities", json=created, headers=named)).status_code == 201
+        made = (await mine.post("/v1/session", headers=named)).json()
+        assert (made["sub"], made["handle"]) == ("ana", "ana")
+        assert (await mine.get("/v1/inquiries")).status_code == 200
+        # The headers of development go before a cookie, which may be an old one.
+        await mine.delete("/v1/session")
+        stale = {"cookie": f"pxbox-{urlsplit(broker.url).port}={'x' * 43}"}
+        assert (await mine.get("/v1/inquiries", headers=stale)).status_code == 401
+        assert (await mine.get("/v1/inquiries", headers={**stale, **named})).status_code == 200

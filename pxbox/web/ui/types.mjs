@@ -67,4 +67,4 @@ while (todo.length > 0) {
   written.set(name, `${comment(schema).trimStart()}export type ${name} = ${typeOf(schema)}\n`)
 }
 const text = ['// Written by types.mjs from the contract; not by hand.\n', ...[...written.values()]].join('\n')
-writeFileSync(new URL('src/client/types.ts', import.meta.url), text)
+writeFileSync(process.argv[2] ?? new URL('src/client/types.ts', import.meta.url), text)

@@ -25,7 +25,7 @@ function View({ route }: { route: Route }): VNode {
     document.title = `${t((view ? `nav.${view}` : 'nav.inbox') as Text)} · PxBox`
   }, [view, id])
   if (['mine', 'flows', 'ask'].includes(view)) return <Other view={view} id={id} />
-  return id ? <Answer id={id} /> : <Inbox route={route} />
+  return id ? <Answer key={id} id={id} /> : <Inbox route={route} />
 }
 
 function Page(): VNode {

@@ -120,13 +120,18 @@ function limit(keyword: string, said: string): string | undefined {
 
 /** The answer that a half-filled form stands for: what the person left out is left out. */
 export function settle(schema: Schema, data: unknown): unknown {
-  const pruned = prune(data ?? (resolved(schema, schema)?.properties && {}), schema, schema)
+  const pruned = begun(schema, data)
   return faults(schema, pruned).length > 0 && faults(schema, data).length === 0 ? data : pruned
 }
 
 /** Whether two states of a form stand for the same answer. */
 export function same(schema: Schema, one: unknown, other: unknown): boolean {
-  return JSON.stringify(prune(one, schema, schema)) === JSON.stringify(prune(other, schema, schema))
+  return JSON.stringify(begun(schema, one)) === JSON.stringify(begun(schema, other))
+}
+
+/** An untouched form of a group is the empty group. */
+function begun(schema: Schema, data: unknown): unknown {
+  return prune(data ?? (resolved(schema, schema)?.properties && {}), schema, schema)
 }
 
 function prune(value: unknown, schema: Schema, root: Schema): unknown {

@@ -47,7 +47,11 @@ async function stay(until: string): Promise<void> {
   share({ expiring: until })
 }
 
-addEventListener('online', () => live.hurry())
+addEventListener('online', () => {
+  live.hurry()
+  // The connection may have outlived the cut, and then tells nothing of its end.
+  void flush()
+})
 
 export function signedIn(session: Session): void {
   share({ session, expired: false, expiring: null })

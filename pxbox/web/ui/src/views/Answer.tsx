@@ -204,12 +204,14 @@ function Head({ request }: { request: RequestDetail }): VNode {
   const now = useNow()
   const { deadlineAt } = request
   const schema = request.schemaPayload as { description?: string }
+  const title = useRef<HTMLHeadingElement>(null)
+  useEffect(() => title.current?.focus({ preventScroll: true }), [])
   const near = deadlineAt !== null && Date.parse(deadlineAt) - now < 3_600_000
   const open = !CLOSED.includes(request.status)
   const when = deadlineAt && (near && Date.parse(deadlineAt) > now ? t('answer.in', { left: left(deadlineAt, now) }) : fromNow(deadlineAt, now))
   return (
     <header class="head">
-      <h1>{request.title || t('inbox.untitled')}</h1>
+      <h1 tabIndex={-1} ref={title}>{request.title || t('inbox.untitled')}</h1>
       <p class="meta">
         <State of={request} /> <span>{t('row.from', { asker: request.requestor })}</span>
         {deadlineAt && open && <time dateTime={deadlineAt} class={near ? 'near' : ''}>{t('answer.due', { when: when!, at: exactly(deadlineAt) })}</time>}
@@ -256,7 +258,7 @@ function Over({ request, value }: { request: RequestDetail; value: unknown }): V
 }
 
 function Done({ outcome, request }: { outcome: Outcome; request: RequestDetail }): VNode {
-  const { data: next } = useLoad(() => nextAfter(request.id), request.id)
+  const { data: next, loading } = useLoad(() => nextAfter(request.id), request.id)
   const heading = useRef<HTMLHeadingElement>(null)
   useEffect(() => heading.current?.focus(), [])
   const title = { sent: 'answer.sent', queued: 'answer.queued', declined: 'answer.declined' } as const
@@ -270,7 +272,7 @@ function Done({ outcome, request }: { outcome: Outcome; request: RequestDetail }
       <p class="line">
         {next
           ? <a class="button main" href={href({ id: next.id })}>{t('answer.next', { title: next.title || t('inbox.untitled') })} →</a>
-          : <span>{t('answer.last')}</span>}
+          : !loading && <span>{t('answer.last')}</span>}
         <a class="button" href="/">{t('answer.back')}</a>
       </p>
       {outcome.kind === 'sent' && <details><summary>{t('answer.what')}</summary><Pairs value={outcome.payload} schema={request.schemaPayload} /></details>}

@@ -3,10 +3,10 @@
 import type { VNode } from 'preact'
 
 import { Refused, type FlowDetail, type FlowSummary, type TimelineItem } from '../client'
-import { useLoad } from '../lib/hooks'
+import { useLoad, useName } from '../lib/hooks'
 import { href } from '../lib/route'
 import { client, whyNot } from '../lib/session'
-import { t } from '../lib/texts'
+import { t, type Text } from '../lib/texts'
 import { exactly } from '../lib/times'
 import { say } from '../lib/toast'
 import { Blank, Failed, Loading, When } from '../parts/parts'
@@ -24,7 +24,7 @@ async function orNone<T>(load: Promise<T>): Promise<T | null> {
 }
 
 function Status({ flow }: { flow: FlowSummary }): VNode {
-  return <span class={`state flow ${flow.parked ? 'parked' : flow.status.toLowerCase()}`}>{flow.status.toLowerCase()}</span>
+  return <span class={`state flow ${flow.parked ? 'parked' : flow.status.toLowerCase()}`}>{t(`flows.status.${flow.status}` as Text)}</span>
 }
 
 export function Flows(): VNode {
@@ -82,11 +82,18 @@ function Waits({ flow }: { flow: FlowDetail }): VNode {
       {flow.waiting.length === 0 && <p>{t('flows.waitsNone')}</p>}
       <ul>
         {flow.waiting.map((wait) => (
-          <li><strong>{wait.key}</strong> · {wait.kind.toLowerCase()}{wait.dueAt && <> · <When at={wait.dueAt} /></>}</li>
+          <li><strong>{wait.key}</strong> · {t(`flows.kind.${wait.kind}` as Text)}{wait.kind === 'ask' && <OnWhom id={wait.id} />}{wait.dueAt && <> · <When at={wait.dueAt} /></>}</li>
         ))}
       </ul>
     </section>
   )
+}
+
+/** An ask's wait has the id of its request. */
+function OnWhom({ id }: { id: string }): VNode {
+  const { data } = useLoad(() => client.request(id).catch(() => null), id)
+  const who = useName(data?.claim?.by ?? data?.to[0])
+  return <> · <a href={href({ view: 'mine', id })}>{data?.title || t('flows.request')}</a>{who && ` → ${who}`}</>
 }
 
 const STEP = 44
@@ -110,7 +117,7 @@ function Picture({ items }: { items: TimelineItem[] }): VNode {
       <ol>
         {items.map((item) => (
           <li>
-            <span><strong>{item.key}</strong> {item.what}{item.outcome && ` · ${item.outcome.toLowerCase()}`}{item.by && ` · ${item.by}`}</span>
+            <span><strong>{item.key}</strong> {t(`flows.what.${item.what}` as Text)}{item.outcome && ` · ${item.outcome}`}{item.by && ` · ${item.by}`}</span>
             <time dateTime={item.at}>{exactly(item.at)}</time>
             {item.requestId && <a href={href({ view: 'mine', id: item.requestId })}>{t('flows.request')}</a>}
           </li>
