@@ -115,7 +115,9 @@ async def run(args: FanoutOptions) -> None:
         for number in args.subscribers:
             job = CrowdJob(Place("", 0), number, args.bulk, args.warmup, args.seconds)
             what = f"{number} subscribers"
-            rows += summarize(number, *await take_turns(stack, args.servers, args.rounds, job, what))
+            rows += summarize(
+                number, *await take_turns(stack, args.servers, args.rounds, job, what)
+            )
         facts = stack.facts
     if args.json:
         table.show_json("fanout", facts, rows)

@@ -19,7 +19,7 @@ from bench import table
 from bench.connections import WebSocket, open_websocket
 from bench.dialects import PAYLOAD
 from bench.flows import KIND, make_lanes, worker_process
-from bench.options import Options, numbers
+from bench.options import Options
 from bench.peers.steps import SQL
 from bench.processes import RunFailed, serving, starting, usage
 from bench.stack import Stack, in_asyncio, open_stack, pxbox_service
