@@ -271,8 +271,8 @@ class Publisher(Stream):
         if self.place.server == "pxbox":
             item = {"to": self.place.to, "schema": True}
             data = {"items": [item] * number}
-            message = {"type": "cmd", "id": "p", "op": "bulkCreateRequests", "data": data}
-            self.write(frame(TEXT, msgspec.json.encode(message)))
+            command = {"type": "cmd", "id": "p", "op": "bulkCreateRequests", "data": data}
+            self.write(frame(TEXT, msgspec.json.encode(command)))
             await self._said(f'"created":{number}'.encode())
         elif self.place.server == "socketio":
             message = f'421["publish",{number},{PAYLOAD}]'

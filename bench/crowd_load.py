@@ -1,7 +1,7 @@
 """The load client of `fanout` and `replay`: a process of its own, the same for every server.
 
-`python -m bench.crowd_load` reads a `CrowdJob` as a line of JSON from standard input. For fan-out it
-writes `"connected"`, waits for a line, and then as the other load clients `"measuring"`,
+`python -m bench.crowd_load` reads a `CrowdJob` as a line of JSON from standard input. Of fan-out
+it writes `"connected"`, waits for a line, and then as the other load clients `"measuring"`,
 `"measured"`, and a `CrowdOutcome`; for replays it leaves out the first.
 """
 

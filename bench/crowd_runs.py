@@ -46,11 +46,11 @@ async def measure(stack: Stack, server: str, job: CrowdJob) -> Sample:
             await client.line()
             after = usages(at)
             outcome = msgspec.json.decode(await client.line(), type=CrowdOutcome)
-    cpu = [
+    server_cpu, store_cpu, other_cpu = (
         (b.cpu_seconds - a.cpu_seconds) / outcome.seconds
         for a, b in zip(before, after, strict=True)
-    ]
-    return Sample(outcome, *cpu, idle)
+    )
+    return Sample(outcome, server_cpu, store_cpu, other_cpu, idle)
 
 
 def usages(at: Running) -> tuple[Usage, Usage, Usage]:

@@ -1,4 +1,4 @@
-"""The servers of `fanout` and `replay`, each started afresh for a run, with fsync where it keeps."""
+"""The servers of `fanout` and `replay`, each started afresh for a run, fsync on where it keeps."""
 
 from __future__ import annotations
 

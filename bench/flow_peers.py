@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
 import msgspec
@@ -40,7 +41,7 @@ async def line_peer(stack: Stack, name: str) -> AsyncIterator[Engine]:
     port = free_port()
     url = await stack.create_database(f"{name}_{stack.next_number()}")
     env = {**os.environ, "PEER_DATABASE_URL": url, "PEER_PORT": str(port)}
-    env["PATH"] = f"{os.path.dirname(python)}:{env['PATH']}"
+    env["PATH"] = f"{Path(python).parent}:{env['PATH']}"
     env.pop("PYTHONPATH", None)
     service = Service(name, [python, str(FOLDER / f"{name}_app.py")], env, port, None)
     async with serving(service, stack.directory / f"{name}.log") as pid:

@@ -1,6 +1,9 @@
 """Absurd's worker in a process of its own, spoken to in lines: `start LANE`, `answer LANE ID JSON`;
 it says `waits LANE ID` and `ended LANE`. What is asked is a step, so that it is asked once."""
 
+# It runs where its engine is installed, which is not where this is checked.
+# mypy: disable-error-code="import-not-found, untyped-decorator"
+
 from __future__ import annotations
 
 import asyncio

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from actors import Drop
 from pxbox.behaviors.epoch import Sightings
+from pxbox.model.channel import Several
 from pxbox.ports import Entry, Log, LogUnavailable, Streams, StreamsUnavailable
 
 # How many entries are read at once to fill a gap or to let a subscriber catch up.
@@ -22,10 +23,16 @@ PAGE = 500
 NEARLY_THERE = 64
 
 
+# What several events are put into for all readers is at most so large.
+SEVERAL_BYTES = 256 * 1024
+
+
 class Subscriber(Protocol):
-    """Who watches a channel. `put` takes one event as it is sent and must not block or raise."""
+    """Who watches a channel. Both take events as they are sent and must not block or raise."""
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None: ...
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,14 +206,33 @@ class ChannelActor:
                 return
 
     def _deliver_new(self, entries: list[Entry]) -> None:
+        new: list[Entry] = []
+        encoded: list[bytes] = []
+        size_bytes = 0
         for entry in entries:
             assert self._head is not None
             if entry.seq != self._head + 1:
                 continue
-            encoded = self._encoded(entry)
-            for subscriber in self._subscribers:
-                subscriber.put(self._channel, entry, encoded)
+            frame = self._encoded(entry)
+            if new and size_bytes + len(frame) > SEVERAL_BYTES:
+                self._put(new, encoded)
+                new, encoded, size_bytes = [], [], 0
+            new.append(entry)
+            encoded.append(frame)
+            size_bytes += len(frame)
             self._head = entry.seq
+        if new:
+            self._put(new, encoded)
+
+    def _put(self, new: list[Entry], encoded: list[bytes]) -> None:
+        """Give these to everybody: several at once, for a system call costs more than an event."""
+        if len(new) == 1:
+            for subscriber in self._subscribers:
+                subscriber.put(self._channel, new[0], encoded[0])
+            return
+        several = Several(encoded)
+        for subscriber in self._subscribers:
+            subscriber.put_several(self._channel, new, several)
 
     def _encoded(self, entry: Entry) -> bytes:
         return self._events.encode(self._channel, entry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,3 +37,21 @@ class Place(NamedTuple):
     sub: str
     session: str
     channel: str
+
+
+Joining = Callable[[list[bytes]], bytes]
+
+
+class Several:
+    """What is sent of several events that follow each other; how readers have them joined is made
+    once, for all that have it in the same way."""
+
+    def __init__(self, encoded: list[bytes]) -> None:
+        self.encoded = encoded
+        self._made: dict[Joining, bytes] = {}
+
+    def joined(self, join: Joining) -> bytes:
+        made = self._made.get(join)
+        if made is None:
+            made = self._made[join] = join(self.encoded)
+        return made

@@ -23,6 +23,7 @@ from pxbox.behaviors.channel import (
     Subscriber,
 )  # fmt: skip
 from pxbox.domain.resume import FUTURE, Refused, plan_resume
+from pxbox.model.channel import Several
 from pxbox.model.errors import Draining, Overloaded, Unavailable
 from pxbox.ports import Bounds, Entry, LogUnavailable
 from pxbox.service.epoch import Epoch
@@ -229,4 +230,7 @@ class _Waiter:
         self.came = trio.Event()
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
+        self.came.set()
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None:
         self.came.set()

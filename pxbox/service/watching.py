@@ -8,6 +8,7 @@ import trio
 
 from pxbox.domain import access, routing
 from pxbox.domain.access import Caller
+from pxbox.model.channel import Several
 from pxbox.model.errors import NotFound, PxError
 from pxbox.model.ids import as_uuid, is_ulid
 from pxbox.model.principal import ADMIN, Principal
@@ -121,6 +122,11 @@ class Watching:
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         """Take an event of the caller's own channel, as a subscriber does."""
         if b'"type":"membership.' in entry.data:
+            self._changed.set()
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None:
+        """The same of several events."""
+        if any(b'"type":"membership.' in entry.data for entry in entries):
             self._changed.set()
 
     async def close(self) -> None:

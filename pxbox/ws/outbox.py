@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cache
 from itertools import islice
 
 import trio
 
+from pxbox.model.channel import Several
 from pxbox.tcp import RECEIVE_BYTES, Wire
 from pxbox.ws.frames import is_close, payload_of
 
@@ -22,6 +24,12 @@ _MERGED_BYTES = 256 * 1024
 
 JoinEvents = Callable[[list[bytes]], bytes]
 """Makes one finished frame of the payloads of several events, in their order."""
+
+
+@cache
+def joining_frames(join: JoinEvents) -> JoinEvents:
+    """The same for finished frames in place of payloads; one function for each `join`."""
+    return lambda frames: join([payload_of(frame) for frame in frames])
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +77,7 @@ class Outbox(trio.abc.Stream):
         self._handshake = handshake
         self._limits = limits
         self._join_events: JoinEvents | None = None
+        self._join_frames: JoinEvents = b"".join
         self._waiting: deque[tuple[_Kind, bytes]] = deque()
         self._head_sent = 0  # bytes of the first that waits which the kernel already has
         self._queued = 0
@@ -103,9 +112,15 @@ class Outbox(trio.abc.Stream):
         if self._accepting:
             self._offer(_Kind.EVENT, frame)
 
+    def put_events(self, several: Several) -> None:
+        """The same for several, in one piece: in one frame where `merge_events` was called."""
+        if self._accepting:
+            self._offer(_Kind.FRAME, several.joined(self._join_frames))
+
     def merge_events(self, join: JoinEvents) -> None:
         """From now on put events that wait, when there are several, into one frame by `join`."""
         self._join_events = join
+        self._join_frames = joining_frames(join)
 
     def put_paced(self, frames: Sequence[bytes]) -> None:
         """Send the frames of several events, after `wait_drained`.

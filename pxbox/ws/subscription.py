@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import trio
 
-from pxbox.model.channel import Entry
+from pxbox.model.channel import Entry, Several
 from pxbox.service.pages import Page
 from pxbox.ws.outbox import Outbox
 
@@ -51,6 +51,16 @@ class Subscription:
         self.sent = entry.seq
         if self._hear is not None:
             self._hear(entry)
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None:
+        """The same for several events at once."""
+        if self.left:
+            return
+        if self._held is not None:
+            self._held += several.encoded
+        else:
+            self._outbox.put_events(several)
+        self.sent = entries[-1].seq
 
     def leave(self) -> None:
         """Send nothing any more."""

@@ -31,6 +31,7 @@ async def test_an_event_is_encoded_once_for_all_readers() -> None:
         await channel.tell(Join(reader, None))
     await channel.tell(News(channel.commit(2)))
     assert [reader.seqs for reader in readers] == [[1, 2]] * 5
+    assert [reader.several for reader in readers] == [1] * 5, "a call costs more than an event"
     assert channel.encoded == 2
 
 

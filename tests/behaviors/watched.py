@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from actors import Drop
 from pxbox.behaviors.channel import ChannelActor, Events, Join, Leave, Look, News, Watch
+from pxbox.model.channel import Several
 from pxbox.ports import Append, Entry
 from tests.behaviors.relayed import CHANNEL, Line, MemoryLog, Shared
 
@@ -17,6 +18,13 @@ class Reader:
 
     seqs: list[int] = field(default_factory=list)
     sent: list[bytes] = field(default_factory=list)
+    several: int = 0
+    """How often it was given several at once."""
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None:
+        self.several += 1
+        for entry, encoded in zip(entries, several.encoded, strict=True):
+            self.put(channel, entry, encoded)
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         assert channel == CHANNEL

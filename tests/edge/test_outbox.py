@@ -12,6 +12,7 @@ import trio.testing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pxbox.model.channel import Several
 from pxbox.tcp import Wire
 from pxbox.ws.frames import payload_of, text_frame
 from pxbox.ws.outbox import Outbox, OutboxLimits
@@ -268,6 +269,30 @@ async def test_a_page_of_a_resume_is_one_frame_for_who_reads_several_events_at_o
         outbox.put_paced([text_frame(b"c")])
         wanted = text_frame(b"a+b") + text_frame(b"c")
         assert await reader.exactly(len(wanted)) == wanted
+
+
+async def test_several_events_leave_in_one_call_and_are_joined_once_for_all_readers() -> None:
+    joins = 0
+
+    def join(payloads: list[bytes]) -> bytes:
+        nonlocal joins
+        joins += 1
+        return text_frame(b"+".join(payloads))
+
+    several = Several([text_frame(b"a"), text_frame(b"b")])
+    async with (
+        connected() as (one, first),
+        connected() as (two, second),
+        connected() as (plain, third),
+    ):
+        one.merge_events(join)
+        two.merge_events(join)
+        for outbox in (one, two, plain):
+            outbox.put_events(several)
+        for reader in (first, second):
+            assert await reader.exactly(5) == text_frame(b"a+b")
+        assert await third.exactly(6) == text_frame(b"a") + text_frame(b"b")
+    assert joins == 1
 
 
 async def test_a_reader_that_is_behind_costs_no_call_of_the_kernel_for_each_event() -> None:

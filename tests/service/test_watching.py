@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 import trio
 
+from pxbox.model.channel import Several
 from pxbox.model.errors import NotFound, PxError
 from pxbox.model.ids import new_uuid
 from pxbox.ports import Entry
@@ -67,6 +68,10 @@ class Reader:
 
     def __init__(self) -> None:
         self.seqs: list[int] = []
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None:
+        for entry, encoded in zip(entries, several.encoded, strict=True):
+            self.put(channel, entry, encoded)
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         self.seqs.append(entry.seq)
