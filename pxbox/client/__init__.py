@@ -5,7 +5,7 @@ It runs on trio and on asyncio, and imports nothing of the broker but its model.
 
 from pxbox.client import errors
 from pxbox.client.client import AsyncPxBox
-from pxbox.client.events import Event, Gap, MembershipEvent, Position, RequestEvent
+from pxbox.client.events import Event, Gap, InboxEvent, MembershipEvent, Position, RequestEvent
 from pxbox.client.inbox import Change, ChangeKind, Inbox
 from pxbox.client.requests import Answer, RequestHandle
 from pxbox.client.stream import EventStream
@@ -13,5 +13,6 @@ from pxbox.client.sync import PxBox
 
 __all__ = [
     "Answer", "AsyncPxBox", "Change", "ChangeKind", "Event", "EventStream", "Gap", "Inbox",
+    "InboxEvent",
     "MembershipEvent", "Position", "PxBox", "RequestEvent", "RequestHandle", "errors",
 ]  # fmt: skip

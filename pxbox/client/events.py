@@ -85,6 +85,16 @@ class MembershipEvent(Event, kw_only=True):
     group_id: str
 
 
+class InboxEvent(Event, kw_only=True):
+    """What a responder has made of an inquiry, as it is after it."""
+
+    request_id: str
+    entity_id: str
+    read: bool
+    snoozed_until: datetime | None = None
+    deleted: bool = False
+
+
 class Gap(Struct, frozen=True, kw_only=True):
     """What was missed cannot be had: read anew what you keep, then go on after `position`.
 
@@ -101,7 +111,9 @@ class Gap(Struct, frozen=True, kw_only=True):
         return self.position.seq
 
 
-_KINDS: dict[str, type[Event]] = {"request": RequestEvent, "membership": MembershipEvent}
+_KINDS: dict[str, type[Event]] = {
+    "request": RequestEvent, "membership": MembershipEvent, "inbox": InboxEvent,
+}  # fmt: skip
 
 
 class _Type(Struct):
