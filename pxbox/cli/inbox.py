@@ -18,7 +18,7 @@ from pxbox.client import AsyncPxBox
 from pxbox.model import wire
 from pxbox.model.request import OPEN, Status
 
-_COLUMNS = ("ID", "NEW", "TITLE", "FROM", "STATUS", "DEADLINE", "ASKED")
+_COLUMNS = ("ID", "TITLE", "FROM", "STATUS", "DEADLINE", "ASKED", "NEW")
 _LARGEST_PAGE = 200
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -184,10 +184,10 @@ def _row(item: wire.Inquiry) -> tuple[str, ...]:
         status += ", deleted"
     return (
         item.id,
-        "" if item.read else "*",
         item.title or "",
         item.requestor,
         status,
         distance(item.deadline_at) if item.deadline_at else "",
         distance(item.created_at),
+        "" if item.read else "new",
     )
