@@ -40,6 +40,17 @@ _COMMANDS = (
     ("answer", "answer:answer", _ANSWERING, "Answer a request."),
     ("release", "act:release", _ANSWERING, "Give a claim back."),
     ("decline", "act:decline", _ANSWERING, "Say that no answer will come from you."),
+    ("reassign", "act:reassign", _ANSWERING, "Have others asked instead."),
+    ("delegate", "act:delegate", _ANSWERING, "Have another hold the claim."),
+    ("read", "marks:read", _ANSWERING, "Mark requests as read."),
+    ("unread", "marks:unread", _ANSWERING, "Mark requests as unread."),
+    ("snooze", "marks:snooze", _ANSWERING, "Have requests out of sight for a while."),
+    ("wake", "marks:wake", _ANSWERING, "Have snoozed requests in sight again."),
+    ("delete", "marks:delete", _ANSWERING, "Throw requests out of your inbox."),
+    ("restore", "marks:restore", _ANSWERING, "Take deleted requests back."),
+    ("retention", "jobs:retention", _BROKER, "Delete requests that were closed long ago."),
+    ("export", "jobs:export", _BROKER, "Print requests with their answers."),
+    ("erase", "jobs:erase", _BROKER, "Erase what a person has left."),
     ("watch", "watch:watch", _REST, "Print the events of a channel as they happen."),
 )
 _TOKEN = (

@@ -1,4 +1,5 @@
-"""What is done to a request but answering it: `pxbox claim`, `release`, `decline`, `cancel`."""
+"""What is done to a request but answering it: `pxbox claim`, `release`, `decline`, `cancel`,
+`reassign`, `delegate`."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pxbox.cli.calling import call
-from pxbox.cli.exits import Exit
-from pxbox.cli.terminal import note, put_json
+from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.terminal import clean, note, put_json
 from pxbox.cli.times import shown
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import AsyncPxBox
@@ -47,6 +48,38 @@ def cancel(id: Id, /, *, reason: Reason = None, json: Json = False, where: Where
     """Withdraw a request that you have made."""
     _act(where, json, lambda px: px.requests.cancel(id, reason))
     note("Cancelled.")
+    return Exit.DONE
+
+
+def reassign(
+    id: Id,
+    /,
+    *to: Annotated[str, Parameter(help="Whom to ask, by any address.", metavar="WHO...")],
+    reason: Reason = None,
+    json: Json = False,
+    where: Where = NOWHERE,
+) -> int:
+    """Have others asked instead; for who holds the claim, or has scope override."""
+    if not to:
+        raise CommandFailed("Say whom to ask instead.", Exit.WRONG_CALL)
+    _act(where, json, lambda px: px.requests.reassign(id, to, reason))
+    note(f"Others are asked: {', '.join(map(clean, to))}.")
+    return Exit.DONE
+
+
+def delegate(
+    id: Id,
+    to: Annotated[str, Parameter(help="A user or bot, by any address.", metavar="WHO")],
+    /,
+    *,
+    reason: Reason = None,
+    json: Json = False,
+    where: Where = NOWHERE,
+) -> int:
+    """Have another hold your claim; with scope override, anybody's."""
+    request = _act(where, json, lambda px: px.requests.delegate(id, to, reason))
+    if request.claim is not None:
+        note(f"Theirs until {shown(request.claim.expires_at)}.")
     return Exit.DONE
 
 

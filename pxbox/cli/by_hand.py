@@ -1,4 +1,7 @@
-"""Answering a request at a terminal: claim, ask, look over, send; ask again for what is refused."""
+"""Answering a request at a terminal: claim, ask, look over, send; ask again for what is refused.
+
+Who stops has what was typed kept as a draft, and is offered it the next time.
+"""
 
 from __future__ import annotations
 
@@ -24,28 +27,32 @@ from pxbox.model.request import OPEN, Status
 
 SEND, CHANGE, EDIT, STOP = "Send it", "Change something", "Edit it as JSON", "Stop, send nothing"
 WHOLE = "All of it"
+GO_ON, ANEW = "Go on with it", "Start anew"
 
 
 def answer_by_hand(where: Where, id: str, editor: bool) -> int:
     """Have the person at the terminal answer, holding the claim meanwhile.
 
-    A claim that was taken for this is given back when nothing was sent.
+    A claim that was taken for this is given back when nothing was sent, and what was typed is kept
+    as a draft.
     """
     request, claimed = call(where, lambda px: _claim(px, id))
     _introduce(request)
+    draft = _Draft(request)
     try:
-        draft = _Draft(request)
+        _offer_draft(where, id, draft)
         if editor:
             draft.edit([])
         else:
             draft.ask(Known(draft.value))
         _finish(where, id, draft)
     except BaseException as reason:
+        kept = _keep(where, id, draft)
         if claimed:
             _give_back(where, id)
         if not isinstance(reason, Stopped | KeyboardInterrupt):
             raise
-        note("Nothing was sent.")
+        note(f"Nothing was sent.{kept}")
         return Exit.INTERRUPTED if isinstance(reason, KeyboardInterrupt) else Exit.PROBLEM
     note("Answered.")
     return Exit.DONE
@@ -62,6 +69,30 @@ async def _claim(px: AsyncPxBox, id: str) -> tuple[wire.RequestDetail, bool]:
     was_pending = request.status is Status.PENDING
     await px.requests.claim(id)
     return request, was_pending
+
+
+def _offer_draft(where: Where, id: str, draft: _Draft) -> None:
+    """Let the person go on with what was kept for them, by this command or another program."""
+    try:
+        kept = call(where, lambda px: px.requests.draft(id))
+    except CommandFailed:
+        # There is none; or it cannot be read now, which is no reason not to answer.
+        return
+    asked = f"There is a draft of yours, kept {shown(kept.updated_at)}."
+    if draft.form.choose(asked, [GO_ON, ANEW]) == GO_ON:
+        draft.value = decode_json(bytes(kept.payload))
+
+
+def _keep(where: Where, id: str, draft: _Draft) -> str:
+    """Keep what was typed, if anything was, and say so."""
+    if not draft.typed:
+        return ""
+    value = draft.unfinished
+    try:
+        call(where, lambda px: px.requests.keep_draft(id, value))
+    except CommandFailed:
+        return " A draft could not be kept."
+    return " What you have typed is kept as a draft."
 
 
 def _give_back(where: Where, id: str) -> None:
@@ -87,6 +118,18 @@ class _Draft:
         self.value: Any = SKIPPED if prefill is None else prefill
         self.form = Form()
         self._walk = Walk(self.sheet)
+        self._at_first = self.value
+
+    @property
+    def unfinished(self) -> Any:
+        """The answer as far as it is made."""
+        given = self._walk.given.value
+        return self.value if given is SKIPPED else given
+
+    @property
+    def typed(self) -> bool:
+        """Whether anything of it is the person's."""
+        return self.unfinished is not SKIPPED and self.unfinished != self._at_first
 
     def ask(self, known: Known) -> None:
         """Ask for what `known` says, then for whatever of it does not satisfy the schema."""
@@ -94,6 +137,7 @@ class _Draft:
             before = self.form.asked
             self._walk.known = known
             self.value = self.form.fill(self._walk.run())
+            self._walk.given = Known()
             errors = self.sheet.errors(self.value)
             if not errors:
                 return

@@ -16,6 +16,7 @@ from pxbox.client.events import Position
 from pxbox.client.flows import Flows
 from pxbox.client.inbox import Inbox
 from pxbox.client.link import Link, Token
+from pxbox.client.marks import Marks
 from pxbox.client.requests import Addressees, AsSchema, Details, Requests
 from pxbox.client.schemas import to_json
 from pxbox.client.stream import EventStream
@@ -45,6 +46,7 @@ class AsyncPxBox:
         self.requests = Requests(self)
         self.entities = Entities(self)
         self.flows = Flows(self)
+        self.marks = Marks(self)
         self.waits = Waits(self)
 
     @classmethod
@@ -134,24 +136,32 @@ class AsyncPxBox:
         *,
         entity: str | None = None,
         status: Status | str | None = None,
+        section: str | None = None,
+        unread: bool | None = None,
+        snoozed: bool = False,
+        include_deleted: bool = False,
         requestor: str | None = None,
+        tag: str | None = None,
         q: str | None = None,
         sort_by: str = "deadline",
         limit: int = 50,
         cursor: str | None = None,
-    ) -> wire.RequestPage:
+    ) -> wire.InquiryPage:
         """A page of what is addressed to the caller's entities, and where their channels stood.
 
         `entity` is any address of one of them, and leaves out the others, its groups too. `q` looks
-        into titles. `sort_by` is `deadline` or `created`.
+        into titles, descriptions and meta. `section` is `attention`, `dueSoon` or `pending`;
+        `snoozed` lists just that. `sort_by` is `deadline`, `attention` or `created`.
         """
         input = {
             "entityId": None if entity is None else await self.entity_id(entity),
             "status": None if status is None else str(status),
-            "requestor": requestor, "q": q, "sortBy": sort_by, "limit": limit, "cursor": cursor,
+            "section": section, "unread": unread, "snoozed": snoozed or None,
+            "includeDeleted": include_deleted or None, "requestor": requestor, "tag": tag, "q": q,
+            "sortBy": sort_by, "limit": limit, "cursor": cursor,
         }  # fmt: skip
         given = {name: value for name, value in input.items() if value is not None}
-        return await self.carry_out("listInquiries", given, wire.RequestPage)
+        return await self.carry_out("listInquiries", given, wire.InquiryPage)
 
     async def queue(
         self, entity: str, *, limit: int = 50, cursor: str | None = None

@@ -102,6 +102,16 @@ class FlowEvent(Event, kw_only=True):
         return self.status not in OPEN_FLOW
 
 
+class InboxEvent(Event, kw_only=True):
+    """What a responder has made of an inquiry, as it is after it."""
+
+    request_id: str
+    entity_id: str
+    read: bool
+    snoozed_until: datetime | None = None
+    deleted: bool = False
+
+
 class Gap(Struct, frozen=True, kw_only=True):
     """What was missed cannot be had: read anew what you keep, then go on after `position`.
 
@@ -119,7 +129,7 @@ class Gap(Struct, frozen=True, kw_only=True):
 
 
 _KINDS: dict[str, type[Event]] = {
-    "flow": FlowEvent, "membership": MembershipEvent, "request": RequestEvent,
+    "flow": FlowEvent, "inbox": InboxEvent, "membership": MembershipEvent, "request": RequestEvent,
 }  # fmt: skip
 # What workers hear on `work:<kind>`: it tells of a flow, and not how it stands.
 _WORK = "flow.runnable"

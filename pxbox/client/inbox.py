@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from pxbox.client import timing
 from pxbox.client.errors import NotFound, PxBoxError
-from pxbox.client.events import Event, Gap, MembershipEvent, Position, RequestEvent
+from pxbox.client.events import Event, Gap, InboxEvent, MembershipEvent, Position, RequestEvent
 from pxbox.client.retry import Backoff
 from pxbox.client.waits import until_live
 from pxbox.client.watch import Watch
@@ -37,10 +37,11 @@ class ChangeKind(StrEnum):
 
 
 class Change(Struct, frozen=True):
-    """One difference of the list. `item` is as it is now; a removed one, as it was last seen."""
+    """One difference of the list. `item` is as it is now, with its marks; a removed one, as it was
+    last seen."""
 
     kind: ChangeKind
-    item: wire.RequestSummary
+    item: wire.Inquiry
 
 
 class Dirty:
@@ -77,7 +78,8 @@ class Dirty:
 
 
 class Inbox:
-    """Open requests addressed to an entity, directly or through its groups and roles.
+    """Open requests addressed to an entity, directly or through its groups and roles, but for what
+    the client's own entity has snoozed or deleted.
 
     Inside `async with`, `items` is the list now, earliest deadline first; iterating gives each
     Change, from the moment the block began. Who wants the list only need not iterate.
@@ -90,9 +92,9 @@ class Inbox:
         # A person's list has what their groups are asked, unless one entity alone is asked for.
         self._only: str | None = None
         self._unsettled = False
-        self._items: dict[str, wire.RequestSummary] = {}
+        self._items: dict[str, wire.Inquiry] = {}
         # What iterating has told of, and what may differ from that now.
-        self._shown: dict[str, wire.RequestSummary] = {}
+        self._shown: dict[str, wire.Inquiry] = {}
         self._touched: dict[str, None] = {}
         self._positions: dict[str, int] = {}
         self._epoch = ""
@@ -103,7 +105,7 @@ class Inbox:
         self._failure: PxBoxError | None = None
 
     @property
-    def items(self) -> list[wire.RequestSummary]:
+    def items(self) -> list[wire.Inquiry]:
         """The list now, earliest deadline first, then the oldest."""
         return sorted(self._items.values(), key=_rank)
 
@@ -153,7 +155,7 @@ class Inbox:
         if now is None:
             return None if shown is None else Change(ChangeKind.REMOVED, shown)
         self._shown[id] = now
-        if shown is not None and shown.version == now.version:
+        if shown is not None and _told(shown) == _told(now):
             return None
         return Change(ChangeKind.ADDED if shown is None else ChangeKind.CHANGED, now)
 
@@ -179,7 +181,7 @@ class Inbox:
     async def _reload(self) -> None:
         """Read the list, and where its channels stood before it was read."""
         self._positions = {}
-        found: dict[str, wire.RequestSummary] = {}
+        found: dict[str, wire.Inquiry] = {}
         for status in (Status.PENDING, Status.CLAIMED):
             async for page in self._pages(status):
                 if not self._positions:
@@ -192,7 +194,7 @@ class Inbox:
         for item in found.values():
             self._keep(item)
 
-    async def _pages(self, status: Status) -> AsyncIterator[wire.RequestPage]:
+    async def _pages(self, status: Status) -> AsyncIterator[wire.InquiryPage]:
         cursor: str | None = None
         while True:
             page = await self._px.inquiries(
@@ -232,7 +234,7 @@ class Inbox:
         with suppress(PxBoxError):
             while True:
                 item = await watch.take_next()
-                if isinstance(item, RequestEvent):
+                if isinstance(item, RequestEvent | InboxEvent):
                     dirty.add(item.request_id)
                 elif self._is_about_channels(item):
                     break
@@ -267,23 +269,24 @@ class Inbox:
         while True:
             id = await dirty.next()
             try:
-                item = await self._px.carry_out("getRequest", {"id": id}, wire.RequestSummary)
+                item = await self._px.carry_out("getRequest", {"id": id}, _Read)
             except NotFound:
                 self._drop(id)
             except PxBoxError:
                 self._stale.set()
                 return
             else:
-                if item.status in OPEN:
-                    self._keep(item)
+                if item.status in OPEN and item.in_sight:
+                    self._keep(item.as_listed())
                 else:
                     self._drop(id)
             finally:
                 dirty.done(id)
 
-    def _keep(self, item: wire.RequestSummary) -> None:
+    def _keep(self, item: wire.Inquiry) -> None:
         known = self._items.get(item.id)
-        if known is None or known.version < item.version:
+        # Marks change without the request: what was read last is the newest.
+        if known is None or (known.version <= item.version and _told(known) != _told(item)):
             self._items[item.id] = item
             self._touched[item.id] = None
             self._tell()
@@ -302,5 +305,34 @@ class Inbox:
         self._news = anyio.Event()
 
 
-def _rank(item: wire.RequestSummary) -> tuple[bool, datetime, str]:
+class _Read(wire.RequestSummary):
+    """What is read of a request: its row in a list, and the marks."""
+
+    inquiry: wire.InquiryState | None = None
+
+    @property
+    def in_sight(self) -> bool:
+        mark = self.inquiry
+        if mark is None:
+            return True
+        snoozed = mark.snoozed_until is not None and mark.snoozed_until > datetime.now(UTC)
+        return not (mark.deleted or snoozed)
+
+    def as_listed(self) -> wire.Inquiry:
+        mark = self.inquiry
+        row = {name: getattr(self, name) for name in wire.RequestSummary.__struct_fields__}
+        return wire.Inquiry(
+            **row,
+            read=mark is not None and mark.read,
+            snoozed_until=None if mark is None else mark.snoozed_until,
+            deleted=mark is not None and mark.deleted,
+        )
+
+
+def _told(item: wire.Inquiry) -> tuple[int, bool]:
+    """What iterating tells of."""
+    return item.version, item.read
+
+
+def _rank(item: wire.Inquiry) -> tuple[bool, datetime, str]:
     return (item.deadline_at is None, item.deadline_at or item.created_at, item.id)

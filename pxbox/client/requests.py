@@ -31,7 +31,10 @@ class Details(TypedDict, total=False):
     `deadline`, a moment or how long from now, closes the request; `attention` only signals.
     `prefill` and `ui_hints` are for the form. `claim_ttl` is in seconds. `key` names the question:
     whoever asks again with the same key and the same question within 24 hours, be it after a
-    restart, gets the request that is there; another question with it is a Conflict.
+    restart, gets the request that is there; another question with it is a Conflict. `subject` is
+    what it is about: while a request with it is open, that one is returned. `why` and `context` are
+    for the responder, Markdown; `escalate` has steps as in the contract; `default_answer` stands at
+    the deadline.
     """
 
     deadline: datetime | timedelta | None
@@ -42,6 +45,13 @@ class Details(TypedDict, total=False):
     claim_required: bool
     meta: Mapping[str, Any] | None
     key: str | None
+    why: str | None
+    context: str | None
+    tags: Sequence[str] | None
+    subject: str | None
+    no_self_answer: bool | None
+    escalate: Sequence[Mapping[str, Any]] | None
+    default_answer: Any
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -169,6 +179,57 @@ class Requests:
         input = {"id": id, "reason": reason}
         return await self._px.carry_out("cancelRequest", input, wire.RequestSummary)
 
+    async def reassign(
+        self, id: str, to: Addressees, reason: str | None = None
+    ) -> wire.RequestSummary:
+        """Have others asked instead of all who were. Raises Forbidden and Conflict."""
+        input = {"id": id, "to": to if isinstance(to, str) else list(to), "reason": reason}
+        return await self._px.carry_out("reassignRequest", input, wire.RequestSummary)
+
+    async def delegate(self, id: str, to: str, reason: str | None = None) -> wire.RequestSummary:
+        """Have another hold the claim. Raises Forbidden and Conflict."""
+        input = {"id": id, "to": to, "reason": reason}
+        return await self._px.carry_out("delegateRequest", input, wire.RequestSummary)
+
+    async def draft(self, id: str) -> wire.Draft:
+        """One's own half-filled form. Raises NotFound where there is none."""
+        return await self._px.carry_out("getDraft", {"id": id}, wire.Draft)
+
+    async def keep_draft(self, id: str, data: Any) -> wire.Draft:
+        """Keep it in place of the one before; it renews one's claim, and goes with the answer."""
+        input = {"id": id, "payload": to_json(data)}
+        return await self._px.carry_out("putDraft", input, wire.Draft)
+
+    async def delete_draft(self, id: str) -> None:
+        """Also where there is none."""
+        await self._px.carry_out("deleteDraft", {"id": id}, wire.DraftDeleted)
+
+    async def list(
+        self,
+        *,
+        status: Status | str | None = None,
+        reached: str | None = None,
+        tag: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> wire.AskedPage:
+        """A page of what this client has asked, the newest first. `reached` is `none` (of those who
+        are asked, nobody), `notified`, `seen` or `opened`."""
+        input = {
+            "status": None if status is None else str(status), "reached": reached, "tag": tag,
+            "limit": limit, "cursor": cursor,
+        }  # fmt: skip
+        given = {name: value for name, value in input.items() if value is not None}
+        return await self._px.carry_out("listRequests", given, wire.AskedPage)
+
+    async def timeline(
+        self, id: str, *, limit: int = 200, cursor: str | None = None
+    ) -> wire.Timeline:
+        """Who did what to it, the oldest first: of one's own, or with scope `audit` of any."""
+        input = {"id": id, "limit": limit, "cursor": cursor}
+        given = {name: value for name, value in input.items() if value is not None}
+        return await self._px.carry_out("getRequestTimeline", given, wire.Timeline)
+
     async def response(self, id: str) -> wire.Response:
         """The accepted answer. Raises NotFound while there is none (`not_answered`), and Declined,
         Cancelled or Expired where there will be none."""
@@ -182,7 +243,7 @@ class Requests:
 
 def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, Any]:
     """The input of createRequest."""
-    prefill = details.get("prefill")
+    prefill, default = details.get("prefill"), details.get("default_answer")
     input: dict[str, Any] = {
         "schema": shape.schema,
         "to": to if isinstance(to, str) else list(to),
@@ -193,6 +254,13 @@ def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, A
         "claimTtl": details.get("claim_ttl"),
         "claimRequired": details.get("claim_required"),
         "meta": details.get("meta"),
+        "why": details.get("why"),
+        "context": details.get("context"),
+        "tags": details.get("tags"),
+        "subjectKey": details.get("subject"),
+        "noSelfAnswer": details.get("no_self_answer"),
+        "escalate": details.get("escalate"),
+        "defaultAnswer": None if default is None else to_json(default),
     }
     return {name: value for name, value in input.items() if value is not None}
 

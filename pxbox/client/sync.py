@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar, Unpack, overload
 
@@ -18,6 +19,7 @@ from pxbox.client.client import DEFAULT_URL, PATIENCE_SECONDS, AsyncPxBox
 from pxbox.client.events import Event, Gap, Position
 from pxbox.client.inbox import Change, Inbox
 from pxbox.client.link import Token
+from pxbox.client.marks import Action
 from pxbox.client.requests import Addressees, Answer, AsSchema, Details, RequestHandle
 from pxbox.client.stream import EventStream
 from pxbox.client.sync_flows import SyncFlows
@@ -134,9 +136,85 @@ class SyncRequests:
         """Withdraw a request of one's own. Raises Conflict where it was closed before."""
         return self._loop.run(lambda: self._requests.cancel(id, reason))
 
+    def reassign(self, id: str, to: Addressees, reason: str | None = None) -> wire.RequestSummary:
+        """Have others asked instead of all who were. Raises Forbidden and Conflict."""
+        return self._loop.run(lambda: self._requests.reassign(id, to, reason))
+
+    def delegate(self, id: str, to: str, reason: str | None = None) -> wire.RequestSummary:
+        """Have another hold the claim. Raises Forbidden and Conflict."""
+        return self._loop.run(lambda: self._requests.delegate(id, to, reason))
+
+    def draft(self, id: str) -> wire.Draft:
+        """One's own half-filled form. Raises NotFound where there is none."""
+        return self._loop.run(lambda: self._requests.draft(id))
+
+    def keep_draft(self, id: str, data: Any) -> wire.Draft:
+        """Keep it in place of the one before; see Requests.keep_draft."""
+        return self._loop.run(lambda: self._requests.keep_draft(id, data))
+
+    def delete_draft(self, id: str) -> None:
+        """Also where there is none."""
+        self._loop.run(lambda: self._requests.delete_draft(id))
+
+    def list(
+        self,
+        *,
+        status: Status | str | None = None,
+        reached: str | None = None,
+        tag: str | None = None,
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> wire.AskedPage:
+        """A page of what this client has asked; see Requests.list."""
+        return self._loop.run(
+            lambda: self._requests.list(
+                status=status, reached=reached, tag=tag, limit=limit, cursor=cursor
+            )
+        )
+
+    def timeline(self, id: str, *, limit: int = 200, cursor: str | None = None) -> wire.Timeline:
+        """Who did what to it, the oldest first; see Requests.timeline."""
+        return self._loop.run(lambda: self._requests.timeline(id, limit=limit, cursor=cursor))
+
     def response(self, id: str) -> wire.Response:
         """The accepted answer; see Requests.response."""
         return self._loop.run(lambda: self._requests.response(id))
+
+
+class SyncMarks:
+    """As Marks."""
+
+    def __init__(self, loop: Loop, px: AsyncPxBox) -> None:
+        self._loop = loop
+        self._marks = px.marks
+
+    def read(self, id: str) -> wire.InquiryState:
+        """Mark it as read."""
+        return self._loop.run(lambda: self._marks.read(id))
+
+    def unread(self, id: str) -> wire.InquiryState:
+        return self._loop.run(lambda: self._marks.unread(id))
+
+    def snooze(self, id: str, until: datetime | timedelta) -> wire.InquiryState:
+        """Out of sight until then, when a reminder comes."""
+        return self._loop.run(lambda: self._marks.snooze(id, until))
+
+    def wake(self, id: str) -> wire.InquiryState:
+        """Have it in sight again before its time."""
+        return self._loop.run(lambda: self._marks.wake(id))
+
+    def delete(self, id: str) -> wire.InquiryState:
+        """Throw it out of the inbox, until it is restored."""
+        return self._loop.run(lambda: self._marks.delete(id))
+
+    def restore(self, id: str) -> wire.InquiryState:
+        return self._loop.run(lambda: self._marks.restore(id))
+
+    def update(
+        self, action: Action, ids: Sequence[str], until: datetime | timedelta | None = None
+    ) -> wire.InquiriesUpdated:
+        """Do the same to up to 1,000; see Marks.update."""
+        return self._loop.run(lambda: self._marks.update(action, ids, until))
 
 
 class SyncEntities:
@@ -212,10 +290,10 @@ class SyncInbox:
         return self._loop.run(self._inbox.__anext__)
 
     @property
-    def items(self) -> list[wire.RequestSummary]:
+    def items(self) -> list[wire.Inquiry]:
         """The list now, earliest deadline first, then the oldest."""
 
-        async def read() -> list[wire.RequestSummary]:
+        async def read() -> list[wire.Inquiry]:
             return self._inbox.items
 
         return self._loop.run(read)
@@ -227,6 +305,7 @@ class PxBox:
     requests: SyncRequests
     entities: SyncEntities
     flows: SyncFlows
+    marks: SyncMarks
 
     def __init__(
         self, url: str = DEFAULT_URL, token: Token = "", *, patience: float = PATIENCE_SECONDS
@@ -253,6 +332,7 @@ class PxBox:
         self.requests = SyncRequests(self._loop, self._px)
         self.entities = SyncEntities(self._loop, self._px)
         self.flows = SyncFlows(self._loop, self._px)
+        self.marks = SyncMarks(self._loop, self._px)
         return self
 
     def __exit__(
@@ -306,17 +386,23 @@ class PxBox:
         *,
         entity: str | None = None,
         status: Status | str | None = None,
+        section: str | None = None,
+        unread: bool | None = None,
+        snoozed: bool = False,
+        include_deleted: bool = False,
         requestor: str | None = None,
+        tag: str | None = None,
         q: str | None = None,
         sort_by: str = "deadline",
         limit: int = 50,
         cursor: str | None = None,
-    ) -> wire.RequestPage:
+    ) -> wire.InquiryPage:
         """A page of what is addressed to the caller's entities; see AsyncPxBox.inquiries."""
         return self._loop.run(
             lambda: self._px.inquiries(
-                entity=entity, status=status, requestor=requestor, q=q, sort_by=sort_by,
-                limit=limit, cursor=cursor,
+                entity=entity, status=status, section=section, unread=unread, snoozed=snoozed,
+                include_deleted=include_deleted, requestor=requestor, tag=tag, q=q,
+                sort_by=sort_by, limit=limit, cursor=cursor,
             )
         )  # fmt: skip
 

@@ -399,6 +399,8 @@ class RequestDetail(RequestSummary):
     context: str | None
     # For the asker; responders do not see who has looked.
     delivery: Delivery | None
+    # For a responder: what it has made of it.
+    inquiry: InquiryState | None
     files_policy: FilesPolicyView | None = None
 
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Raw
 
 from pxbox.model.entity import Entity
+from pxbox.model.mark import Mark
 from pxbox.model.principal import Principal
 from pxbox.model.reach import Delivery
 from pxbox.model.request import Request
@@ -24,7 +25,7 @@ _decode_entity = msgspec.json.Decoder(Entity).decode
 
 @dataclass(frozen=True, slots=True)
 class RequestContent:
-    """A request and what was created with it."""
+    """A request and what was created with it; `mark` is what the asking responder made of it."""
 
     request: Request
     schema: Raw
@@ -34,6 +35,7 @@ class RequestContent:
     why: str | None
     context: str | None
     delivery: Delivery
+    mark: Mark
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ class Views:
         row = await self._reader.row("request", id)
         return None if row is None else _decode_request(row["state"])
 
-    async def request_content(self, id: str) -> RequestContent | None:
-        row = await self._reader.fetch_one("request_detail", id)
+    async def request_content(self, id: str, responder: str | None) -> RequestContent | None:
+        row = await self._reader.fetch_one("request_detail", id, responder)
         if row is None:
             return None
         schema, ui_hints, prefill, meta = (
@@ -87,6 +89,10 @@ class Views:
         return RequestContent(
             _decode_request(row["state"]), schema, ui_hints, prefill, meta, row["why"],
             row["context"], Delivery(row["notified_at"], row["seen_at"], row["opened_at"]),
+            Mark(
+                id, responder or "", row["mark_version"], row["read"], row["snoozed_until"],
+                row["deleted"],
+            ),
         )  # fmt: skip
 
     async def answer(self, request_id: str) -> AcceptedAnswer | None:

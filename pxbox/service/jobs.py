@@ -72,8 +72,8 @@ async def export(parts: Parts, call: Call) -> Outcome:
 
 
 async def erase(parts: Parts, call: Call) -> Outcome:
-    """Erase what a user or bot has left, and its names; replies `Erased`. It can be repeated, by the
-    entity's id."""
+    """Erase what a user or bot has left, and its names; replies `Erased`. It can be repeated, by
+    the entity's id."""
     input = call.input
     assert isinstance(input, wire.EraseEntity)
     entity = await parts.directory.lookup(input.id)

@@ -181,10 +181,12 @@ async def cancel(parts: Parts, call: Call) -> Outcome:
 
 async def read(parts: Parts, call: Call) -> Outcome:
     """The request with its schema, hints and prefill; replies `RequestDetail`."""
-    content = await parts.views.request_content(known(_about(call).id))
+    entity = call.caller.entity.id if call.caller.entity else None
+    content = await parts.views.request_content(known(_about(call).id), entity)
     if content is None or not access.may_see(call.caller, content.request):
         raise NotFound("no such request")
-    if access.may_answer(call.caller, content.request):
+    answers = access.may_answer(call.caller, content.request)
+    if answers:
         parts.deliveries.note((content.request.id,), Reach.SEEN)
     may_follow = access.may_follow(call.caller, content.request)
     detail = wire.RequestDetail(
@@ -199,6 +201,7 @@ async def read(parts: Parts, call: Call) -> Outcome:
         context=content.context,
         delivery=delivery(content.delivery) if may_follow else None,
         files_policy=_policy_told(content.request.files_policy),
+        inquiry=inquiry_state(content.mark) if answers else None,
     )
     return Outcome(detail)
 

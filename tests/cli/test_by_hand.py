@@ -179,6 +179,24 @@ def test_ctrl_c_sends_nothing_and_gives_the_claim_back(shell: Shell, ana: str) -
     assert status(shell, id) == "PENDING"
 
 
+def test_who_stops_half_way_goes_on_with_what_was_typed(shell: Shell, ana: str) -> None:
+    id = shell.ask(PAIR, ana)
+    with shell.acting(ana).terminal("answer", id) as seen:
+        seen.answer("? a", "first")
+        seen.see("? b")
+        seen.press(CTRL_C)
+        code, _, screen = seen.end()
+    assert code == Exit.INTERRUPTED
+    assert screen.endswith("Nothing was sent. What you have typed is kept as a draft.")
+    with shell.acting(ana).terminal("answer", id) as seen:
+        seen.answer("There is a draft of yours")
+        seen.answer("? a")
+        seen.answer("? b", "second")
+        seen.answer("Send this answer?")
+        assert seen.end()[0] == Exit.DONE
+    assert payload(shell, id) == {"a": "first", "b": "second"}
+
+
 def test_a_claim_that_was_there_before_is_kept(shell: Shell, ana: str) -> None:
     id = shell.ask(PAIR, ana)
     shell.acting(ana).good("claim", id)

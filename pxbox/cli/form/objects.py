@@ -67,6 +67,9 @@ class _Object:
         )
         if value is not SKIPPED:
             self.answer[name] = value
+            self.walk.given = self.walk.given.with_value(
+                self.about.pointer + pointer_token(name), value
+            )
         return None
 
     def _member(self, name: str, view: View) -> About:

@@ -27,12 +27,15 @@ class Walk:
     sheet: Sheet
     known: Known = field(default_factory=Known)
     asked: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    # What was given so far, also where the walk is broken off; and what was known before.
+    given: Known = field(default_factory=Known)
     _before: frozenset[str] = frozenset()
 
     def run(self) -> Asking:
         """Ask for the whole answer, or for what of it is to be asked again, and for what is new:
         another answer may have brought it in."""
         self._before = frozenset(self.asked)
+        self.given = Known(self.known.value)
         return (yield from self.value([self.sheet.schema], About("", (), "", required=True)))
 
     def value(self, schemas: list[Schema], about: About) -> Asking:

@@ -27,8 +27,8 @@ with answered as (
     delete from acknowledged where sub = $2
 ), replies as (
     delete from unique_key where space = 'idempotency'
-       and (position('"answeredBy":"' || $1 || '"' in holds::text) > 0
-            or position('"handle":"' || $2 || '"' in holds::text) > 0)
+       and (position('"answeredBy":"' || $1 || '"' in holds ->> 'reply') > 0
+            or position('"handle":"' || $2 || '"' in holds ->> 'reply') > 0)
 ), names as (
     delete from unique_key where space = 'address' and holds ->> 'entityId' = $1 and key <> $3
 )
