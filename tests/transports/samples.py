@@ -35,6 +35,7 @@ SAMPLES: dict[str, tuple[str, Json]] = {
         "noSelfAnswer": True,
         "defaultAnswer": {"dish": "soup"},
         "deadlineNear": 60,
+        "filesPolicy": {"maxFiles": 1, "mime": ["image/*"], "extensions": ["png"]},
     }),
     "bulkCreateRequests": ("asker", {"items": [{"entity": {"handle": "$ana"}, "schema": SCHEMA}]}),
     "getRequest": ("asker", {"id": "$request"}),
@@ -45,6 +46,9 @@ SAMPLES: dict[str, tuple[str, Json]] = {
     "cancelRequest": ("asker", {"id": "$request", "reason": "too late"}),
     "getResponse": ("asker", {"id": "$request"}),
     "listRequestEvents": ("asker", {"id": "$request", "since": 0, "limit": 10}),
+    "signFile": ("ana", {
+        "requestId": "$request", "name": "a.png", "contentType": "image/png", "size": 8,
+    }),
     "validate": ("asker", {"schema": SCHEMA, "data": {"dish": "pie"}}),
     "createEntity": ("admin", {
         "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],
