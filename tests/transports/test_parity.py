@@ -156,6 +156,10 @@ STEPS: list[tuple[str, str, Any, str | None]] = [
     ("asker", "validate", {"schema": CITY, "data": {"city": ""}}, None),
     ("asker", "validate", {"schema": {"pattern": "(?=a)"}}, "unsupported_pattern"),
     ("asker", "validate", {}, "invalid_request"),
+    ("ana", "signFile", {"requestId": NOBODY, "name": "a", "contentType": "a/b", "size": 1},
+     "not_found"),
+    ("asker", "signFile", {"requestId": NOBODY, "name": "a", "contentType": "a/b", "size": 1},
+     "forbidden"),
 ]  # fmt: skip
 
 
