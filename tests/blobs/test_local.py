@@ -74,9 +74,8 @@ async def test_a_full_disk_is_said_and_leaves_nothing(
     storage: LocalStorage, tmp_path: Path
 ) -> None:
     size = 4 * PIECE_BYTES
-    with pytest.raises(StorageFull):
-        with no_file_beyond(PIECE_BYTES + 7):
-            await _receive(storage, size)
+    with pytest.raises(StorageFull), no_file_beyond(PIECE_BYTES + 7):
+        await _receive(storage, size)
     assert files(tmp_path) == []
 
 
