@@ -71,6 +71,7 @@ from pxbox.rest.routes import carries_file, carries_payload
 from pxbox.service import jobs, workers
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
+from pxbox.service.collecting import collect
 from pxbox.service.core import ASK_SECONDS, Files, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.epoch import Epoch
@@ -101,6 +102,7 @@ _CHANNEL_LIMITS = Limits(mailbox=10_000, max_resident=1_000_000, idle_seconds=ma
 _WORKERS_SECONDS = 2.0
 # The last acknowledgements are no reason to end late.
 _LAST_WRITE_SECONDS = 2.0
+_FILES_AT_ONCE = 200
 _REQUEST_LIMITS = Limits(mailbox=128, max_resident=4_096, idle_seconds=30.0)
 
 
@@ -352,6 +354,7 @@ def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Lo
     if answered or unanswered:
         requests = partial(jobs.purge, parts, answered, unanswered)
         nursery.start_soon(purge_at_times, requests, failed)
+    nursery.start_soon(purge_at_times, partial(collect, parts.files), failed, _FILES_AT_ONCE)
     events = partial(parts.log.purge, kept)
     nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
 

@@ -123,13 +123,18 @@ class LocalStorage:
             os.close(file)
 
     async def strays(self, older: timedelta) -> list[str]:
-        """The keys of all that has lain here for longer; drafts that old are nobody's any more,
-        and are deleted."""
+        """The keys of all that has lain here for longer."""
         return await self._on_disk(self._list_old, time.time() - older.total_seconds())
 
-    def _list_old(self, before: float) -> list[str]:
+    async def drop_drafts(self, older: timedelta) -> None:
+        """Delete what nothing was added to for longer: whoever wrote it is gone."""
+        await self._on_disk(self._drop_old, time.time() - older.total_seconds())
+
+    def _drop_old(self, before: float) -> None:
         for draft in _older(self._drafts, before):
             draft.unlink(missing_ok=True)
+
+    def _list_old(self, before: float) -> list[str]:
         shards = [shard for shard in self._kept.iterdir() if shard.is_dir()]
         found = (path.name for shard in shards for path in _older(shard, before))
         return sorted(name for name in found if _KEY.fullmatch(name))

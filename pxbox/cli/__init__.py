@@ -132,6 +132,11 @@ def _app() -> App:
         name="restore-done",
         help="Say that the database was restored: clients read their lists anew.",
     )
+    app.command(
+        "pxbox.cli.collect_files:collect_files",
+        name="collect-files",
+        help="Delete files that no answer refers to.",
+    )
     return app
 
 

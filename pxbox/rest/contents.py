@@ -82,6 +82,7 @@ class _Exchange:
         self._send = send
         self._request_id = new_ulid()
         self._status = 0
+        self._read = self._method in ("GET", "HEAD")
 
     async def serve(self, file_id: str, observe: Observe, on_fault: OnFault) -> None:
         operation = "upload" if self._method == "PUT" else "download"
@@ -122,6 +123,7 @@ class _Exchange:
             if event.get("body"):
                 yield event["body"]
             if not event.get("more_body"):
+                self._read = True
                 return
 
     async def _download(self, file_id: str) -> None:
@@ -191,6 +193,9 @@ class _Exchange:
     async def _begin(self, status: int, headers: Headers) -> None:
         self._status = status
         headers = [*headers, (b"x-request-id", self._request_id.encode())]
+        if not self._read:
+            # What is still to come is not waited for: nothing else can follow it.
+            headers.append((b"connection", b"close"))
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
 
 

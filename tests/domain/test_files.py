@@ -108,7 +108,8 @@ def test_an_arrival_is_judged_alike_however_it_is_cut(data: bytes, cuts: list[in
             return refusal.errors[0].keyword
         return None
 
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(data):
         cut = cuts[len(pieces) % len(cuts)]
         pieces.append(data[at : at + cut])

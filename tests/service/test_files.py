@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -40,7 +40,7 @@ def parted(url: str) -> tuple[str, dict[str, str]]:
 
 
 async def upload(broker: Broker, url: str, data: bytes = PNG, cut: int = 4096) -> Any:
-    async def pieces() -> AsyncIterator[bytes]:
+    async def pieces() -> AsyncGenerator[bytes, None]:
         for start in range(0, len(data), cut):
             yield data[start : start + cut]
 
@@ -249,7 +249,7 @@ async def test_an_upload_that_is_cut_leaves_nothing_and_may_be_repeated(broker: 
     class Cut(Exception):
         pass
 
-    async def cut() -> AsyncIterator[bytes]:
+    async def cut() -> AsyncGenerator[bytes, None]:
         yield PNG[:50]
         assert len(kept(broker)) == 1, "a draft"
         raise Cut

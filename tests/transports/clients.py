@@ -179,6 +179,8 @@ async def over_rest(
     headers = {"Idempotency-Key": key} if key is not None else {}
     if route.method == "GET":
         reply = await client.get(path, params=rest, headers=headers)
+    elif route.by_query:
+        reply = await client.request(route.method, path, params=rest, headers=headers)
     else:
         reply = await client.request(route.method, path, json=rest, headers=headers)
     body = reply.json()

@@ -35,6 +35,7 @@ SAMPLES: dict[str, tuple[str, Json]] = {
         "noSelfAnswer": True,
         "defaultAnswer": {"dish": "soup"},
         "deadlineNear": 60,
+        "filesPolicy": {"maxFiles": 1, "mime": ["image/*"], "extensions": ["png"]},
     }),
     "bulkCreateRequests": ("asker", {"items": [{"entity": {"handle": "$ana"}, "schema": SCHEMA}]}),
     "listRequests": ("asker", {"reached": "none", "tag": "food", "limit": 5}),
@@ -54,6 +55,9 @@ SAMPLES: dict[str, tuple[str, Json]] = {
         "createdAfter": "2031-01-31T12:00:00Z", "createdBefore": "2041-01-31T12:00:00Z",
     }),
     "eraseEntity": ("admin", {"id": "$nobody", "dryRun": True}),
+    "signFile": ("ana", {
+        "requestId": "$request", "name": "a.png", "contentType": "image/png", "size": 8,
+    }),
     "validate": ("asker", {"schema": SCHEMA, "data": {"dish": "pie"}}),
     "createEntity": ("admin", {
         "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],

@@ -233,6 +233,10 @@ STEPS: list[tuple[str, str, Any, str | None]] = [
     ("asker", "validate", {"schema": {"pattern": "(?=a)"}}, "unsupported_pattern"),
     ("asker", "validate", {}, "invalid_request"),
     *FLOW_STEPS,
+    ("ana", "signFile", {"requestId": NOBODY, "name": "a", "contentType": "a/b", "size": 1},
+     "not_found"),
+    ("asker", "signFile", {"requestId": NOBODY, "name": "a", "contentType": "a/b", "size": 1},
+     "forbidden"),
 ]  # fmt: skip
 
 
