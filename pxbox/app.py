@@ -52,6 +52,7 @@ from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
 from pxbox.postgres.reader import Reader
+from pxbox.postgres.registry import Registry
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.readings import readings
@@ -172,7 +173,7 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 installation,
                 log,
                 _thresholds(settings),
-                Library(Fetcher(settings.schema_allow)),
+                Fetcher(settings.schema_allow),
             )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
@@ -199,7 +200,7 @@ async def _core(
     installation: Installation,
     log: Log,
     thresholds: Thresholds,
-    library: Library,
+    fetcher: Fetcher,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -248,7 +249,7 @@ async def _core(
         streams.open(residents, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
-        shelf = Shelf(reader)
+        shelf, registry = Shelf(reader), Registry(reader)
         around = Surroundings(journal, directory, views, schemas, reply_to_keep, shelf)
         refusals = (PxError, LogUnavailable)
         system.register("request", lambda a: RequestActor(a.id, around), _REQUEST_LIMITS, refusals)
@@ -267,8 +268,9 @@ async def _core(
         around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
-            system, journal, views, log_of_events, directory, schemas, library, Documents(pool),
-            channels, flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
+            system, journal, views, log_of_events, directory, schemas,
+            Library(fetcher, registry.text), registry, Documents(pool), channels, flow_views,
+            acknowledgements, Room(), Inbox(reader), shelf, thresholds,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)

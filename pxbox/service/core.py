@@ -29,6 +29,7 @@ from pxbox.model.wire import Input, Reply
 from pxbox.postgres.flow_views import FlowViews
 from pxbox.postgres.inbox import Inbox
 from pxbox.postgres.log import PostgresLog
+from pxbox.postgres.registry import Registry
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.views import Views
 from pxbox.references.library import Library
@@ -55,6 +56,7 @@ class Parts:
     directory: Directory
     schemas: Schemas
     library: Library
+    registry: Registry
     documents: Documents
     channels: Channels
     flows: FlowViews

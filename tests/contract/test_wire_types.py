@@ -57,6 +57,7 @@ BODIES: dict[str, tuple[type[Any], ...]] = {
     "DelegateBody": (wire.DelegateRequest,),
     "PutDraftBody": (wire.PutDraft,),
     "SnoozeBody": (wire.Snooze,),
+    "PutSchemaBody": (wire.PutSchema,),
 }
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"
@@ -124,7 +125,8 @@ def test_what_is_left_to_the_service_are_invalid_examples() -> None:
 
 
 def decode_body(raw: bytes, input: type[msgspec.Struct]) -> None:
-    call = RestCall({}, {"id": "01JZQ8A6P9Y5V4X3W2S1RQNMKJ"}, {}, raw)
+    path = {"name": "address"} if input is wire.PutSchema else {"id": "01JZQ8A6P9Y5V4X3W2S1RQNMKJ"}
+    call = RestCall({}, path, {}, raw)
     read_input(call, input)
 
 
