@@ -289,12 +289,14 @@ class RequestSummary(Reply):
 class RequestCreated(RequestSummary):
     """`existing`: an open request with the same subject, returned instead of a second one.
 
-    `schema_payload` is there where something else than a JSON Schema was given for one.
+    `schema_payload` is there where something else than a JSON Schema was given for one, `warnings`
+    where there are any.
     """
 
     request_id: str
     existing: bool
     schema_payload: Raw | UnsetType = UNSET
+    warnings: list[ErrorItem] | UnsetType = UNSET
 
 
 class RequestDetail(RequestSummary):
