@@ -60,6 +60,7 @@ from pxbox.postgres.migrate import migrate
 from pxbox.postgres.probe import FAILURES, why_unreachable
 from pxbox.postgres.reach import Reaches
 from pxbox.postgres.reader import Reader
+from pxbox.postgres.registry import Registry
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
@@ -188,7 +189,7 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 _thresholds(settings),
                 await _storage(settings, secret),
                 settings.max_file_mb * MEGABYTE,
-                Library(Fetcher(settings.schema_allow)),
+                Fetcher(settings.schema_allow),
             )
         )
         await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
@@ -230,7 +231,7 @@ async def _core(
     thresholds: Thresholds,
     storage: LocalStorage,
     most_file_bytes: int,
-    library: Library,
+    fetcher: Fetcher,
 ) -> AsyncIterator[Core]:
     """The actors and what they work with, running."""
 
@@ -286,7 +287,7 @@ async def _core(
         streams.open(residents, relay.wake)
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
-        shelf = Shelf(reader)
+        shelf, registry = Shelf(reader), Registry(reader)
         files = Files(FileTable(reader), storage, most_file_bytes, journal.now)
         answered_files = AnsweredFiles(files.table, storage, schemas)
         around = Surroundings(
@@ -309,9 +310,10 @@ async def _core(
         around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
-            system, journal, views, log_of_events, directory, schemas, library, Documents(pool),
-            channels, flow_views, acknowledgements, Room(), Inbox(reader), shelf, thresholds,
-            Trail(reader), reaches, deliveries, Jobs(reader), Logins(reader), files,
+            system, journal, views, log_of_events, directory, schemas,
+            Library(fetcher, registry.text), registry, Documents(pool), channels, flow_views,
+            acknowledgements, Room(), Inbox(reader), shelf, thresholds, Trail(reader), reaches,
+            deliveries, Jobs(reader), Logins(reader), files,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)

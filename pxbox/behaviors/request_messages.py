@@ -10,6 +10,7 @@ from msgspec import Raw
 from actors.journal import Key
 from pxbox.behaviors.durable import Once
 from pxbox.domain import request as domain
+from pxbox.model.errors import FieldError
 from pxbox.model.mark import Mark
 from pxbox.model.request import Request
 from pxbox.model.trail import Author
@@ -32,9 +33,10 @@ class Content:
 @dataclass(frozen=True, slots=True)
 class Remarks:
     """What the asker is told beside the new request. `schema` is JSON: what was made of something
-    that was no JSON Schema."""
+    that was no JSON Schema. `warnings` are about hints that mean nothing."""
 
     schema: bytes | None = None
+    warnings: tuple[FieldError, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

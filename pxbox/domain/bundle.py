@@ -23,6 +23,8 @@ MOST_DOCUMENTS = 32
 MOST_HOPS = 8
 """From one document to the next. Source: schemas/limits.json, `refHops`."""
 
+_MOST_BASE = 2_048
+"""Characters of an identifier: each reference is joined to one."""
 _ANNOTATIONS = frozenset({"title", "description", "$comment", "default", "examples"})
 
 
@@ -165,6 +167,8 @@ class Bundle:
             name = self._identifier(schema)
             if name is not None:
                 base = urldefrag(_join(base, name)).url
+                if len(base) > _MOST_BASE:
+                    raise refused(f"{pointer}/$id", "is too long to be referred to")
                 self._resources.setdefault(base, schema)
                 self._hops.setdefault(base, hops)
             for keyword in REFERENCES[self._draft]:

@@ -253,6 +253,23 @@ class Validate(Input):
     data: Raw | UnsetType = UNSET
 
 
+SchemaName = Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
+
+
+class PutSchema(Input):
+    """Make the next version of a named schema, complete in itself."""
+
+    name: SchemaName
+    schema: Raw
+
+
+class GetSchema(Input):
+    """`version`: the latest where it is left out."""
+
+    name: str
+    version: Annotated[int, Meta(ge=1)] | None = None
+
+
 class CreateEntity(Input):
     kind: EntityKind
     handle: Annotated[str, Meta(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}\Z")]
@@ -345,12 +362,14 @@ class RequestSummary(Reply):
 class RequestCreated(RequestSummary):
     """`existing`: an open request with the same subject, returned instead of a second one.
 
-    `schema_payload` is there where something else than a JSON Schema was given for one.
+    `schema_payload` is there where something else than a JSON Schema was given for one, `warnings`
+    where there are any.
     """
 
     request_id: str
     existing: bool
     schema_payload: Raw | UnsetType = UNSET
+    warnings: list[ErrorItem] | UnsetType = UNSET
 
 
 class Delivery(Reply):
@@ -551,6 +570,26 @@ class Validated(Reply):
     draft: str
     errors: list[ErrorItem]
     schema_payload: Raw | UnsetType = UNSET
+
+
+class SchemaVersion(Reply):
+    """A version of a named schema; it never changes. `ref` refers to it."""
+
+    name: str
+    version: int
+    ref: str
+    schema_hash: str
+    schema_payload: Raw
+    created_at: datetime
+    created_by: str
+
+
+class SchemaPut(SchemaVersion):
+    """`existing`: the latest version is this schema already. `narrowed`: where it may refuse what
+    the version before let through."""
+
+    existing: bool
+    narrowed: list[ErrorItem]
 
 
 class EntityView(Reply):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -14,6 +16,8 @@ from pxbox.domain.schema_document import Document, read_schema
 from pxbox.model.errors import PxError, RefUnavailable
 from pxbox.references.fetcher import Fetcher, NotFetched, Unreachable
 
+_SCHEME = "pxbox:"
+_NUMBER = re.compile("[0-9]{1,10}")
 BUNDLE_SECONDS = 15.0
 FRESH_SECONDS = 60.0
 FETCHES_AT_ONCE = 8
@@ -31,6 +35,14 @@ class _Kept:
     seen: float
 
 
+Registered = Callable[[str, int | None], Awaitable[tuple[int, bytes] | None]]
+"""The number and the text of a version of a named schema; of the latest for None."""
+
+
+async def nothing_registered(name: str, version: int | None) -> tuple[int, bytes] | None:
+    return None
+
+
 class Library:
     """Puts schemas together with what they refer to, from wherever the fetcher may fetch.
 
@@ -38,8 +50,9 @@ class Library:
     once, by their hash: some 16 MiB of them at most.
     """
 
-    def __init__(self, fetcher: Fetcher) -> None:
+    def __init__(self, fetcher: Fetcher, registered: Registered = nothing_registered) -> None:
         self._fetcher = fetcher
+        self._registered = registered
         self._kept: OrderedDict[str, _Kept] = OrderedDict()
         self._texts: OrderedDict[str, bytes] = OrderedDict()
         self._fetching = trio.CapacityLimiter(FETCHES_AT_ONCE)
@@ -50,22 +63,25 @@ class Library:
         Raises UnresolvableRef and other SchemaRefuseds, RefUnavailable where a document cannot be
         had now, and what `decode_json` raises.
         """
-        bundle = Bundle(read_schema(raw))
+        # In a thread: what joins URIs takes long where they are long (X4).
+        bundle = await trio.to_thread.run_sync(Bundle, read_schema(raw))
         with trio.move_on_after(BUNDLE_SECONDS) as patience:
-            while wanted := bundle.wanted():
+            while wanted := await trio.to_thread.run_sync(bundle.wanted):
                 found_at, document = await self._document(wanted)
-                bundle.add(wanted, found_at, document)
-                await trio.lowlevel.checkpoint()
+                await trio.to_thread.run_sync(bundle.add, wanted, found_at, document)
         if patience.cancelled_caught:
             raise RefUnavailable(
                 f"what the schema refers to did not arrive within {BUNDLE_SECONDS:.0f} s"
             )
-        return msgspec.json.encode(bundle.schema())
+        return msgspec.json.encode(await trio.to_thread.run_sync(bundle.schema))
 
     async def _document(self, wanted: Wanted) -> tuple[str, Document]:
         shown = f"{wanted.uri[:200]!r}"
         try:
-            found_at, text = await self._text(wanted.uri)
+            if wanted.uri.startswith(_SCHEME):
+                found_at, text = await self._from_registry(wanted.uri)
+            else:
+                found_at, text = await self._text(wanted.uri)
         except NotFetched as error:
             raise refused(wanted.pointer, f"{shown} {error}") from None
         except Unreachable as error:
@@ -74,6 +90,17 @@ class Library:
             return found_at, read_schema(text)
         except PxError as error:
             raise refused(wanted.pointer, f"{shown} is no schema: {error.detail}") from None
+
+    async def _from_registry(self, uri: str) -> tuple[str, bytes]:
+        """What `pxbox:name@version` names; `@latest` is the one of this moment."""
+        name, at, version = uri.removeprefix(_SCHEME).rpartition("@")
+        number = int(version) if _NUMBER.fullmatch(version) else None
+        if not at or (number is None and version != "latest"):
+            raise NotFetched("is no schema of this broker: say pxbox:name@2 or pxbox:name@latest")
+        found = await self._registered(name, number)
+        if found is None:
+            raise NotFetched("is no schema of this broker, or no version of one")
+        return f"{_SCHEME}{name}@{found[0]}", found[1]
 
     async def _text(self, url: str) -> tuple[str, bytes]:
         """Where the document of a URL was found, and its text."""

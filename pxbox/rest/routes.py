@@ -92,6 +92,8 @@ ROUTES = (
     Route("GET", "/v1/requests/{id}/events", "listRequestEvents", version=_events_version),
     Route("GET", "/v1/requests/{id}/timeline", "getRequestTimeline"),
     Route("POST", "/v1/validate", "validate"),
+    Route("PUT", "/v1/schemas/{name}", "putSchema", 201),
+    Route("GET", "/v1/schemas/{name}", "getSchema"),
     Route("POST", "/v1/entities", "createEntity", 201, location="/v1/entities/"),
     Route("GET", "/v1/entities/{id}", "getEntity"),
     Route("PUT", "/v1/entities/{id}/members/{member}", "addMember"),

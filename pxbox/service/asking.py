@@ -18,6 +18,7 @@ from pxbox.behaviors.request_messages import NewRequest, Remarks
 from pxbox.domain import access
 from pxbox.domain.request import MOST_ADDRESSEES
 from pxbox.domain.schema import AdmittedSchema
+from pxbox.domain.ui_hints import unmatched
 from pxbox.model import wire
 from pxbox.model.decoding import decode_input, decode_json
 from pxbox.model.document import Document, canonical_hash
@@ -154,7 +155,10 @@ async def _made(
         input.context,
         default_text,
     )
-    remarks = Remarks(None if input.schema_kind == "jsonschema" else schema.canonical)
+    remarks = Remarks(
+        None if input.schema_kind == "jsonschema" else schema.canonical,
+        tuple(unmatched(read["ui_hints"], schema.canonical)),
+    )
     return NewRequest(request, content, _subject(input, request), remarks=remarks)
 
 

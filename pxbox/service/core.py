@@ -36,6 +36,7 @@ from pxbox.postgres.jobs import Jobs
 from pxbox.postgres.log import PostgresLog
 from pxbox.postgres.logins import Logins
 from pxbox.postgres.reach import Reaches
+from pxbox.postgres.registry import Registry
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
@@ -74,6 +75,7 @@ class Parts:
     directory: Directory
     schemas: Schemas
     library: Library
+    registry: Registry
     documents: Documents
     channels: Channels
     flows: FlowViews

@@ -261,6 +261,11 @@ def created(request: Request, remarks: Remarks) -> wire.RequestCreated:
         request_id=request.id,
         existing=False,
         schema_payload=UNSET if remarks.schema is None else Raw(remarks.schema),
+        warnings=[
+            wire.ErrorItem(pointer=one.pointer, message=one.message, keyword=one.keyword)
+            for one in remarks.warnings
+        ]
+        or UNSET,
     )
 
 

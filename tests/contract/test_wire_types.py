@@ -73,6 +73,7 @@ BODIES: dict[str, tuple[type[Any], ...]] = {
     "LeaseFlowsBody": (flow_wire.LeaseFlows,),
     "HandBackBody": (flow_wire.HandBack,),
     "EraseBody": (wire.EraseEntity,),
+    "PutSchemaBody": (wire.PutSchema,),
 }
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"
@@ -140,7 +141,8 @@ def test_what_is_left_to_the_service_are_invalid_examples() -> None:
 
 
 def decode_body(raw: bytes, input: type[msgspec.Struct]) -> None:
-    call = RestCall({}, {"id": "01JZQ8A6P9Y5V4X3W2S1RQNMKJ"}, {}, raw)
+    path = {"name": "address"} if input is wire.PutSchema else {"id": "01JZQ8A6P9Y5V4X3W2S1RQNMKJ"}
+    call = RestCall({}, path, {}, raw)
     read_input(call, input)
 
 

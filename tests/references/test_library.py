@@ -366,3 +366,12 @@ async def test_the_place_of_a_bad_reference_is_told() -> None:
         with pytest.raises(UnresolvableRef) as refused:
             await bundled(loopback(host), {"items": {"$ref": "https://elsewhere.example/"}})
         assert refused.value.errors[0].pointer == "/items/$ref"
+
+
+async def test_long_identifiers_are_refused_and_never_hold_the_event_loop() -> None:
+    """X4: what joins each of many references to one long identifier takes seconds."""
+    long = {"$id": "https://h.example/" + "a/" * 8_000, "anyOf": [{"$ref": "../x#"}] * 2_200}
+    async with open_host() as host:
+        host.pages["/a.json"] = {"$defs": {"a": {"$id": "b/" * 2_000}}}
+        assert "too long" in await refusal(loopback(host), long)
+        assert "too long" in await refusal(loopback(host), {"$ref": host.url("/a.json")})

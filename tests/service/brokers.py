@@ -30,7 +30,6 @@ from pxbox.observe import Log
 from pxbox.postgres.installation import install
 from pxbox.postgres.reader import Reader
 from pxbox.references.fetcher import Fetcher
-from pxbox.references.library import Library
 from pxbox.service import operations
 from pxbox.service.core import Outcome, Parts
 from tests.postgres.sessions import run_asyncio
@@ -153,7 +152,7 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
             Thresholds(),
             storage,
             100 * MEGABYTE,
-            Library(Fetcher(Allowlist())),
+            Fetcher(Allowlist()),
         ) as core:
             yield Broker(core, url)
     shutil.rmtree(directory)

@@ -173,7 +173,7 @@ async def over_rest(
     route = next(route for route in ROUTES if route.operation == op)
     rest = dict(data)
     path = route.path
-    for name in ("id", "member"):
+    for name in ("id", "member", "name"):
         if f"{{{name}}}" in path:
             path = path.replace(f"{{{name}}}", quote(str(rest.pop(name)), safe=""))
     headers = {"Idempotency-Key": key} if key is not None else {}

@@ -63,6 +63,8 @@ SAMPLES: dict[str, tuple[str, Json]] = {
         "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],
         "meta": {"team": "kitchen"},
     }),
+    "putSchema": ("admin", {"name": "$handle", "schema": SCHEMA}),
+    "getSchema": ("asker", {"name": "lunch", "version": 1}),
     "getEntity": ("admin", {"id": "$ana"}),
     "addMember": ("admin", {"id": "$group", "member": "$ana"}),
     "removeMember": ("admin", {"id": "$group", "member": "$ben"}),

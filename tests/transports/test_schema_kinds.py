@@ -122,3 +122,12 @@ async def test_by_default_nothing_is_fetched(asker: Party, ana: Party) -> None:
             )
             assert refused == "unresolvable_ref"
         assert host.heads == []
+
+
+async def test_hints_that_match_nothing_are_told_and_kept(asker: Party, ana: Party) -> None:
+    hints = {"ui:order": ["city"], "ctiy": {"ui:widget": "text"}}
+    made = await asker.done("createRequest", to=ana.sub, schema=INFERRED, uiHints=hints)
+    assert [(one["pointer"], one["keyword"]) for one in made["warnings"]] == [("/ctiy", "match")]
+    assert (await ana.done("getRequest", id=made["id"]))["uiHints"] == hints
+    fine = await asker.done("createRequest", to=ana.sub, schema=INFERRED, uiHints={"city": {}})
+    assert "warnings" not in fine
