@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from pxbox.model.channel import Entry
+from pxbox.model.channel import Several
 from pxbox.model.errors import NotFound
 from pxbox.model.ids import new_ulid
 from pxbox.service.reach import NEWEST, OLD_ENOUGH
@@ -14,8 +15,11 @@ from tests.service.brokers import Broker, Client, unique
 
 
 class Subscriber:
-    def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
-        """Take it."""
+    """Takes what comes."""
+
+    def put(self, channel: str, entry: Entry, encoded: bytes) -> None: ...
+
+    def put_several(self, channel: str, entries: list[Entry], several: Several) -> None: ...
 
 
 async def reached(broker: Broker, asker: Client, id: str) -> Any:
