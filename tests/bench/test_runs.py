@@ -110,7 +110,8 @@ async def test_replays_give_every_client_all_that_it_missed() -> None:
 
 
 async def test_flows_go_on_after_all_but_the_database_was_killed() -> None:
-    rows = await rows_of("recovery", "--flows", "3", "--copied", "9")
+    (row,) = await rows_of("recovery", "--flows", "3")
 
-    assert [row["suspended"] for row in rows] == [3, 9]
-    assert all(row["ready_s"] > 0 and row["resumed_ms"] > 0 for row in rows)
+    assert row["suspended"] == 3
+    assert row["ready_s"] > 0
+    assert row["resumed_ms"] > 0
