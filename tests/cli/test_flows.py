@@ -11,8 +11,9 @@ import pytest
 
 from pxbox.cli.exits import Exit
 from pxbox.client import PxBox
-from tests.brokers import Broker, end
+from tests.brokers import Broker, Brokers, end
 from tests.cli.asking import SECONDS, Shell
+from tests.servers import AsyncpgThread
 
 CODE = """
 from pxbox.flows import Context, flow
@@ -44,6 +45,36 @@ def working(shell: Shell) -> Iterator[Shell]:
             assert process.wait(SECONDS) == 0
         finally:
             end(process)
+
+
+@pytest.fixture
+def database(module_brokers: Brokers) -> Iterator[AsyncpgThread]:
+    thread = AsyncpgThread(module_brokers.database_url)
+    yield thread
+    thread.close()
+
+
+def test_a_worker_that_is_killed_loses_nothing(
+    shell: Shell, ana: str, px: PxBox, database: AsyncpgThread
+) -> None:
+    """F1, F4: SIGKILL after a checkpoint; the next worker replays, and does nothing again."""
+    (shell.directory / "code_of_flows.py").write_text(CODE)
+    handle = px.flows.start(("greeting", 2), ana)
+    with shell.start("worker", "code_of_flows") as killed:
+        while not (open := json.loads(shell.acting(ana).good("inbox", "--json"))["items"]):
+            assert killed.poll() is None
+        killed.kill()
+    shell.acting(ana).good("answer", open[0]["id"], "--json", '"blue"')
+    # As after half a minute.
+    database.execute("update worker_session set expires_at = now()")
+    px.flows.signal(handle.id, "done", "fine")
+    with shell.start("worker", "code_of_flows") as process:
+        try:
+            assert handle.result(str, timeout=SECONDS) == "blue, fine"
+        finally:
+            end(process)
+    keys = [(item.key, item.what) for item in px.flows.timeline(handle.id)]
+    assert keys.count(("color#1", "opened")) == 1
 
 
 @pytest.fixture
