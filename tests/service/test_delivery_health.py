@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from pxbox.model.channel import Entry
-from pxbox.model.channel import Several
+from pxbox.model.channel import Entry, Several
 from pxbox.model.errors import NotFound
 from pxbox.model.ids import new_ulid
 from pxbox.service.reach import NEWEST, OLD_ENOUGH
