@@ -37,6 +37,8 @@ log = logging.getLogger("pxbox.worker")
 RENEW_SECONDS = 10.0
 # Where no news comes, this is how often a worker looks all the same.
 LOOK_SECONDS = 15.0
+# A flow that wakes with a worker that has died may be had by others a second later.
+AGAIN_SECONDS = 1.2
 LEASE_AT_ONCE = 200
 RESIDENT = 1_000
 _REVIVABLE = (Overloaded, Unreachable)
@@ -67,6 +69,7 @@ class Worker:
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._nudge = anyio.Event()
         self._unsure = False
+        self._missed = False
         self._stopping = False
         self.replays = 0
         self.beat = time.monotonic()
@@ -135,12 +138,15 @@ class Worker:
                 continue
             backoff.reset()
             if not more:
-                await self._wait_news()
+                await self._wait_news(AGAIN_SECONDS if self._missed else LOOK_SECONDS)
 
-    async def _wait_news(self) -> None:
-        with anyio.move_on_after(LOOK_SECONDS) as patience:
+    async def _wait_news(self, at_most: float) -> None:
+        with anyio.move_on_after(at_most) as patience:
             await self._nudge.wait()
-        self._unsure = self._unsure or patience.cancelled_caught
+        # Something is to be run, and if nothing is leased now, another worker is to come for it.
+        self._missed = not patience.cancelled_caught
+        if at_most == LOOK_SECONDS:
+            self._unsure = self._unsure or patience.cancelled_caught
 
     async def _open_session(self) -> None:
         kinds = [{"kind": one.name, "version": one.version} for one in self._kinds.values()]
@@ -169,6 +175,7 @@ class Worker:
         for id in leased.lost:
             self._drop(id)
         for flow in leased.flows:
+            self._missed = False
             self._take(flow, group)
         self._evict()
         return leased.more

@@ -1,5 +1,7 @@
 -- Give flows that are to be run to a live session, those waiting longest first; a flow that is with
--- another live session is left to that. The fence rises only when it changes hands (F4).
+-- another live session is left to that, but for one that waits and that it has not come for within a
+-- second: it may have died, and the fence keeps apart who has it. The fence rises only when it changes
+-- hands (F4).
 --
 -- Nobody waits for the disk here: what a crash of the database undoes, it undoes whole. The flow is to
 -- be run as before, and the checkpoint of whoever had it then is refused, for it is not theirs.
@@ -15,6 +17,7 @@ with quick as (
      cross join mine cross join quick
      where f.runnable_at is not null and not f.parked and f.kind_version <= k.version
        and (f.session is null or f.session = $1
+            or (f.status <> 'RUNNING' and f.runnable_at < clock_timestamp() - interval '1 second')
             or not exists (select from worker_session s
                             where s.id = f.session and s.expires_at > clock_timestamp()))
      order by f.runnable_at limit $5 for update of f skip locked
