@@ -5,7 +5,9 @@ A page that reports an error of its own, or breaks its policy, fails the test th
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,12 +20,19 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 import pxbox.web
 from tests.brokers import NO_TLS, REPLY_SECONDS, Broker, Brokers
+from tests.chromium import CHROMIUM
 
 UI = Path(pxbox.web.__file__).parent / "ui"
-CHROMIUM = "/usr/bin/chromium"
 PATIENCE_MS = 15_000
 AXE = """axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(
   found => found.violations.map(one => one.id + ': ' + one.nodes[0].html))"""
+
+
+def run_node(*command: str) -> None:
+    """Run a command of the page's sources with the Node that the tests bring along."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path}
+    subprocess.run(command, cwd=UI, check=True, capture_output=True, env=environment)
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +40,7 @@ def node_modules() -> Path:
     """What builds the page, and axe; installed by the lock where it is not there."""
     modules = UI / "node_modules"
     if not (modules / "axe-core").exists():
-        subprocess.run(["npm", "ci", "--ignore-scripts"], cwd=UI, check=True, capture_output=True)
+        run_node("npm", "ci", "--ignore-scripts")
     return modules
 
 
@@ -44,7 +53,7 @@ def web_broker(module_brokers: Brokers) -> Broker:
 def chromium() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         yield browser
         browser.close()

@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
-import subprocess
 from pathlib import Path
 
-from tests.web.conftest import UI
+from tests.web.conftest import UI, run_node
 
 DIST = UI.parent / "dist"
 SHELL_BYTES = 25 * 1024
@@ -34,13 +33,13 @@ def test_the_built_page_belongs_to_its_sources() -> None:
 
 def test_building_again_gives_the_same_bytes(node_modules: Path, tmp_path: Path) -> None:
     vite = [str(node_modules / ".bin" / "vite"), "build", "--outDir", str(tmp_path)]
-    subprocess.run([*vite, "--emptyOutDir"], cwd=UI, check=True, capture_output=True)
+    run_node(*vite, "--emptyOutDir")
     assert _digests(tmp_path) == _digests(DIST)
 
 
 def test_types_of_the_client_are_those_of_the_contract(tmp_path: Path) -> None:
     target = tmp_path / "types.ts"
-    subprocess.run(["node", "types.mjs", str(target)], cwd=UI, check=True, capture_output=True)
+    run_node("node", "types.mjs", str(target))
     assert target.read_text() == (UI / "src" / "client" / "types.ts").read_text()
 
 

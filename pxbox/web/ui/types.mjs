@@ -49,10 +49,14 @@ function objectOf(schema) {
   const required = new Set(schema.required ?? [])
   const members = Object.entries(schema.properties ?? {})
     .filter(([, of]) => of['x-pxbox-status'] !== 'planned')
-    .map(([name, of]) => `${comment(of)}  ${name}${required.has(name) ? '' : '?'}: ${typeOf(of)}\n`)
+    .map(([name, of]) => `${comment(of)}  ${member(name)}${required.has(name) ? '' : '?'}: ${typeOf(of)}\n`)
   if (members.length > 0) return `{\n${members.join('')}}`
   const values = schema.additionalProperties
   return `Record<string, ${values ? typeOf(values) : 'unknown'}>`
+}
+
+function member(name) {
+  return /^[A-Za-z_$][\w$]*$/.test(name) ? name : JSON.stringify(name)
 }
 
 function comment(schema) {

@@ -70,6 +70,29 @@ export type RequestDetail = RequestSummary & {
   why: string | null
   /** What the responder should know while answering, as Markdown. */
   context: string | null
+  /** Which files the answer may refer to; null: none. */
+  filesPolicy?: FilesPolicyView | null
+} & {
+  /** The language of `schemaPayload`: `jsonschema`. */
+  schemaKind: string
+  /** The schema as the answer is checked against it, every outside reference bundled in. */
+  schemaPayload: SchemaDocument
+  /** Identifies the schema by its content: equal schemas have equal hashes. */
+  schemaHash: string
+  /** As given by the asker; null if none. */
+  uiHints: unknown
+  /** As given by the asker; null if none. */
+  prefill: unknown
+  /** As given by the asker; empty if nothing was. */
+  meta: Record<string, unknown>
+  /** Why the asker needs it, as Markdown. */
+  why: string | null
+  /** What the responder should know while answering, as Markdown. */
+  context: string | null
+  /** For the asker (and scope `admin`): how far it has got. Null for others. It changes without a new `version` and `ETag`. */
+  delivery: Delivery | null
+  /** For a responder: what the caller's entity has made of it in its inbox. Null for others. */
+  inquiry: InquiryState | null
 }
 
 /** The new request; `requestId` is its `id` once more. */
@@ -77,20 +100,24 @@ export type RequestCreated = RequestSummary & {
   requestId: Ulid
   /** True where an open request with the same `subjectKey` was returned instead: nothing was created. */
   existing: boolean
+  /** Where `schemaKind` is not `jsonschema`: the schema that was made of what was given, and that answers are checked against. */
+  schemaPayload?: SchemaDocument
+  /** Where there are any: what of `uiHints` means nothing here, by JSON Pointer into them. */
+  warnings?: (ErrorItem)[]
 }
 
 /** Ask an entity for data. Name the addressee by exactly one of `entity` and `to`. */
 export type CreateRequest = {
-  /** What the answer must be. It is pinned: the schema of an open request never changes. Its `title`, if any, is what lists show. */
-  schema: SchemaDocument
+  /** What the answer must be, in the way that `schemaKind` says. It is pinned: the schema of an open request never changes. Its `title`, if any, is what lists show. */
+  schema: unknown
   /** The addressee. */
   entity?: EntityRef
   /** The addressee as an address, or several: anyone who is one of them, or a member of one of them, may answer. */
   to?: Address | (Address)[]
-  /** The language of `schema`. This version knows `jsonschema`. */
-  schemaKind?: "jsonschema"
-  /** Any JSON value, given to the responder's form as it is. The broker does not read it. */
-  uiHints?: unknown
+  /** What `schema` is. `jsonschema`: a JSON Schema, complete in itself. `jsonexample`: any JSON value; the schema of values that look like it is inferred, and is in the reply. `ref`: a JSON Schema whose references may lead to places that the operator allows; they are fetched and bundled in. */
+  schemaKind?: "jsonschema" | "jsonexample" | "ref"
+  /** Any JSON value, given to the responder's form as it is: most forms read it as `UiHints`. What of it is no hint that is known, or matches nothing in the schema, is told by `warnings` in the reply; nothing is refused. */
+  uiHints?: UiHints | unknown
   /** Any JSON value that the form starts from. It need not be a valid answer. */
   prefill?: unknown
   /** When the request closes as `EXPIRED` if it is still open. In the future. */
@@ -123,9 +150,13 @@ export type CreateRequest = {
   defaultAnswer?: unknown
   /** How many seconds before the deadline `request.deadline_near` is sent; 0: never. */
   deadlineNear?: number
+  /** The flow that waits for the answer: the request belongs to it, and its outcome wakes it. The caller's own. */
+  flowId?: string | null
+  /** Which files an answer may refer to. Left out, it is `{}` where the schema has `format: pxbox-file` anywhere; otherwise no files are taken. */
+  filesPolicy?: FilesPolicy
 }
 
-/** An accepted answer. It never changes. */
+/** An accepted answer. It never changes, but for the URLs of its files. */
 export type Response = {
   /** The response's own id. */
   id: Ulid
@@ -139,6 +170,8 @@ export type Response = {
   answeredBy: Uuid | null
   /** When it was accepted. */
   answeredAt: string
+  /** The files that it refers to, those in the payload first; left out where there are none. */
+  files?: (FileView)[]
 }
 
 /** A half-filled form. Each responder has one for a request, and sees no other. It outlives the claim and the request; the answer of its responder ends it. */
@@ -289,7 +322,7 @@ export type InquirySections = {
   pending: SectionCount
 }
 
-/** The identifier of a request or a response: a ULID (26 Crockford base 32 digits, upper case). Sorting ULIDs sorts by time of creation, to the millisecond. */
+/** The identifier of a request, a response, a flow, a wait or a session: a ULID (26 Crockford base 32 digits, upper case). Sorting ULIDs sorts by time of creation, to the millisecond. */
 export type Ulid = string
 
 /** What became of one of several inquiries: `inquiry` as it is now, or the `error` that it alone got. */
@@ -303,6 +336,42 @@ export type InquiryOutcome = {
 /** A JSON Schema of draft 2020-12 (assumed without `$schema`), 2019-09 or 7: at most 64 KiB and 32 levels deep, with patterns of the linear-time dialect (no look-around, no back-references). */
 export type SchemaDocument = Record<string, unknown> | boolean
 
+/** Which files an answer may refer to, with what its asker left out filled in. A megabyte (MB) is 1,048,576 bytes. */
+export type FilesPolicyView = {
+  /** How large one may be. */
+  maxFileMB: number
+  /** How large all may be together. */
+  maxTotalMB: number
+  /** How many an answer may refer to. */
+  maxFiles: number
+  /** Their media types, in lower case; empty: any. */
+  mime: (string)[]
+  /** How their names end, without the dot, in lower case; empty: any. */
+  extensions: (string)[]
+}
+
+/** How far a request has got to those who are asked, as far as the broker knows: some seconds late, and since it was made, also where others are asked by now. */
+export type Delivery = {
+  /** The furthest of them; `none`: nobody, as far as is known. */
+  reached: "none" | "notified" | "seen" | "opened"
+  /** When a subscriber of an addressee's channel was first sent an event of it. */
+  notifiedAt: string | null
+  /** When it was first listed to or read by somebody who is asked. */
+  seenAt: string | null
+  /** When somebody who is asked first marked it as read, claimed it or kept a draft. */
+  openedAt: string | null
+}
+
+/** One thing that is wrong in a document. */
+export type ErrorItem = {
+  /** Where: a JSON Pointer (RFC 6901) into the document that was checked; empty for the whole. */
+  pointer: string
+  /** What is wrong, in words for a person. */
+  message: string
+  /** The rule that was broken: a JSON Schema keyword such as `required`, or the broker's own word. */
+  keyword: string
+}
+
 /** An addressee, by its id or by its handle: exactly one of the two. */
 export type EntityRef = {
   /** The entity's id (a UUID). */
@@ -313,6 +382,32 @@ export type EntityRef = {
 
 /** How an entity is named: its id (a UUID), the bare handle of a user or bot, `group:<handle>`, `role:<handle>`, or an alias such as `mailto:ada@example.org`. */
 export type Address = string
+
+/** Hints for the form, as a tree beside the schema's: an object's members by their names, an array's items under `items`, and at each place any of the members here. Forms use what they know; none changes what an answer must be. */
+export type UiHints = {
+  /** Shown in place of the schema's `title`. */
+  "ui:title"?: string
+  /** Shown in place of the schema's `description`. */
+  "ui:description"?: string
+  /** A sentence below the field. */
+  "ui:help"?: string
+  /** What an empty field shows; never a value. */
+  "ui:placeholder"?: string
+  /** How it is entered. */
+  "ui:widget"?: "text" | "textarea" | "password" | "select" | "radio" | "checkbox" | "checkboxes" | "range" | "updown" | "date" | "datetime" | "time" | "color" | "hidden"
+  /** The members of an object in the order they are shown in; `*` stands for those not named. */
+  "ui:order"?: (string)[]
+  /** What the choices of an `enum` are called, in its order. */
+  "ui:enumNames"?: (string)[]
+  /** How many lines a `textarea` shows. */
+  "ui:rows"?: number
+  /** Shown, and not to be changed. */
+  "ui:readonly"?: boolean
+  /** Where the cursor is first. */
+  "ui:autofocus"?: boolean
+  /** Hints for the items of an array. */
+  items?: UiHints
+}
 
 /** A word to find requests by. */
 export type Tag = string
@@ -327,10 +422,40 @@ export type EscalationStep = {
   replace?: boolean
 }
 
+/** Which files an answer may refer to. A megabyte (MB) is 1,048,576 bytes. */
+export type FilesPolicy = {
+  /** How large one may be. The operator's own limit holds beside it. */
+  maxFileMB?: number
+  /** How large all of an answer may be together. */
+  maxTotalMB?: number
+  /** How many an answer may refer to. */
+  maxFiles?: number
+  /** Their media types, such as `image/png`, or `image/*` for all of a kind; empty: any. */
+  mime?: (string)[]
+  /** How their names end, such as `pdf` or `tar.gz`, in upper or lower case; empty: any. */
+  extensions?: (string)[]
+}
+
 /** The identifier of an entity: a UUID in its canonical lower-case form. */
 export type Uuid = string
 
-/** A stream of events: `request:<ULID>`, `requestor:<sub>` or `entity:<UUID>`. */
+/** A file that was uploaded. It never changes. */
+export type FileView = {
+  /** The file's id. */
+  id: Ulid
+  /** What its uploader calls it: a label, never a path. */
+  name: string
+  /** How many bytes it has. */
+  size: number
+  /** Its media type, as its uploader says and its first bytes do not deny. */
+  mime: string
+  /** The hash of its bytes, in hex. */
+  sha256: string
+  /** GET it here, without a token, for 15 minutes; made for this reply. Relative to where the broker is reached. */
+  url: string
+}
+
+/** A stream of events: `request:<ULID>`, `requestor:<sub>`, `entity:<UUID>`, `flow:<ULID>` or `work:<kind>`. */
 export type Channel = string
 
 /** An event with its number on the channel it was read from. */
@@ -389,10 +514,16 @@ export type Problem = {
   claimExpiresAt?: string
   /** With `wrong_status`, `not_answered` and `no_response`: the status of the request. */
   requestStatus?: Status
-  /** With `wrong_status`: who closed the request. */
+  /** With `wrong_status`: who closed it. */
   closedBy?: string
   /** With `wrong_status`: when it was closed. */
   closedAt?: string
+  /** With `wrong_status`: the status of the flow. */
+  flowStatus?: FlowStatus
+  /** With `stale_checkpoint`: the revision of the flow. */
+  revision?: number
+  /** With `flow_parked`: the code of the reason. */
+  parked?: string
   /** With `forbidden`: the scopes of which one is needed. */
   scopes?: (string)[]
   /** With `unknown_addressee` and `address_taken`: the address. */
@@ -406,17 +537,10 @@ export type Problem = {
 }
 
 /** Something that happened. Later versions may add types: ignore those you do not know. */
-export type Event = RequestCreatedEvent | RequestClaimedEvent | RequestReleasedEvent | RequestAnsweredEvent | RequestDeclinedEvent | RequestCancelledEvent | RequestExpiredEvent | RequestAttentionEvent | RequestDeadlineNearEvent | RequestReassignedEvent | RequestDelegatedEvent | RequestEscalatedEvent | RequestReminderEvent | InboxStateEvent | MembershipAddedEvent | MembershipRemovedEvent
+export type Event = RequestCreatedEvent | RequestClaimedEvent | RequestReleasedEvent | RequestAnsweredEvent | RequestDeclinedEvent | RequestCancelledEvent | RequestExpiredEvent | RequestAttentionEvent | RequestDeadlineNearEvent | RequestReassignedEvent | RequestDelegatedEvent | RequestEscalatedEvent | RequestReminderEvent | InboxStateEvent | MembershipAddedEvent | MembershipRemovedEvent | FlowCreatedEvent | FlowUpdatedEvent | FlowCompletedEvent | FlowFailedEvent | FlowCancelledEvent | FlowRunnableEvent
 
-/** One thing that is wrong in a document. */
-export type ErrorItem = {
-  /** Where: a JSON Pointer (RFC 6901) into the document that was checked; empty for the whole. */
-  pointer: string
-  /** What is wrong, in words for a person. */
-  message: string
-  /** The rule that was broken: a JSON Schema keyword such as `required`, or the broker's own word. */
-  keyword: string
-}
+/** Where a flow stands. `RUNNING`: somebody is to run it. `WAITING_INPUT`: it waits for a person. `SUSPENDED`: it waits for something else. The others are final, but for a `FAILED` one that is retried. */
+export type FlowStatus = "RUNNING" | "WAITING_INPUT" | "SUSPENDED" | "COMPLETED" | "CANCELLED" | "FAILED"
 
 /** A request was created. */
 export type RequestCreatedEvent = RequestEvent & {
@@ -515,6 +639,40 @@ export type MembershipRemovedEvent = MembershipEvent & {
   type?: "membership.removed"
 }
 
+/** A flow was created. */
+export type FlowCreatedEvent = FlowEvent & {
+  type?: "flow.created"
+  status?: "RUNNING"
+}
+
+/** A list would show the flow differently: it waits, goes on, was parked or retried, or its author says something else of it. */
+export type FlowUpdatedEvent = FlowEvent & {
+  type?: "flow.updated"
+}
+
+/** A flow has come to its end. */
+export type FlowCompletedEvent = FlowEvent & {
+  type?: "flow.completed"
+  status?: "COMPLETED"
+}
+
+/** A flow has failed. */
+export type FlowFailedEvent = FlowEvent & {
+  type?: "flow.failed"
+  status?: "FAILED"
+}
+
+/** A flow was cancelled. */
+export type FlowCancelledEvent = FlowEvent & {
+  type?: "flow.cancelled"
+  status?: "CANCELLED"
+}
+
+/** A flow is to be run. Only workers of its kind are told, on `work:<kind>`. */
+export type FlowRunnableEvent = WorkEvent & {
+  type?: "flow.runnable"
+}
+
 /** A membership began or ended. */
 export type MembershipEvent = {
   /** The event's id: `<groupId>.<version>.<n>`. */
@@ -532,3 +690,43 @@ export type MembershipEvent = {
   /** Who did it: the id of an entity, or the `sub` of a client. */
   actor: string | null
 }
+
+/** Something that happened to a flow, as it was right after it. Never its data: read that, with authorization. */
+export type FlowEvent = {
+  /** The event's id, the same on every channel: `<flowId>.<version>.<n>`. */
+  id: string
+  /** What happened. */
+  type: string
+  flowId: Ulid
+  /** Counts the changes of this flow from 1. No other `version`: that of its code is read. */
+  version: number
+  kind: FlowKind
+  /** The flow's status after it. */
+  status: FlowStatus
+  /** When it was committed. */
+  at: string
+  /** Who did it: the `sub` of a client; null: the flow itself. */
+  actor: string | null
+  /** What its author says of it. */
+  text: string | null
+  /** The entity that owns it. */
+  owner: Uuid | null
+  /** Why nobody runs it, as a code; null: it is not parked. */
+  parked: string | null
+}
+
+/** News for workers of a kind. Nothing but `leaseFlows` says which flow is whose. */
+export type WorkEvent = {
+  /** The event's id. */
+  id: string
+  /** What happened. */
+  type: string
+  flowId: Ulid
+  /** 0: what woke the flow need not have changed it. */
+  version: number
+  /** When it was committed. */
+  at: string
+}
+
+/** What a flow does, as its author calls it: letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64 characters. */
+export type FlowKind = string
