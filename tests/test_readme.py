@@ -184,7 +184,7 @@ def test_the_tour_works_as_it_is_printed(broker: Broker, folder: Path, shell: Sh
 def test_the_readme_begins_with_the_two_commands_that_the_checks_run() -> None:
     start, tests = (block.strip() for block in shell_blocks("Start"))
     assert start.endswith("pxbox serve")
-    assert tests.endswith("pytest")
+    assert " -m pytest" in tests
     for command in (start, tests):
         # One line each, for `.ci/run` takes them from here.
         assert "\n" not in command
@@ -217,7 +217,8 @@ def test_every_setting_is_in_the_documentation() -> None:
         flag, default, help = documented[option.env]
         assert flag == (option.flag or "")
         assert help == option.help
-        shown = "off" if option.default is False else str(option.default or "")
+        kept = option.default if isinstance(option.default, int) else option.default or ""
+        shown = "off" if kept is False else str(kept)
         assert default == shown, option.env
 
 

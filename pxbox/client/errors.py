@@ -117,7 +117,9 @@ _BY_STATUS: dict[int, type[PxBoxError]] = {
     415: ValidationFailed,
     422: ValidationFailed,
     429: Overloaded,
+    502: Overloaded,
     503: Overloaded,
+    507: Overloaded,
 }
 
 

@@ -67,6 +67,8 @@ ROUTES: dict[str, tuple[str, str]] = {
     "closeSession": ("POST", "/v1/workers/{id}/close"),
     "leaseFlows": ("POST", "/v1/workers/{id}/lease"),
     "handBack": ("POST", "/v1/workers/{id}/handBack"),
+    "putSchema": ("PUT", "/v1/schemas/{name}"),
+    "getSchema": ("GET", "/v1/schemas/{name}"),
     "signFile": ("POST", "/v1/files/sign"),
     "createTicket": ("POST", "/v1/ws/ticket"),
 }

@@ -20,7 +20,6 @@ from pxbox.model.errors import (
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
-    NotSupported,
     PayloadTooLarge,
     PxError,
 )  # fmt: skip
@@ -30,7 +29,7 @@ from pxbox.rest import pages
 from pxbox.rest.call import RestCall, RestReply, refuse_members, reply_problem
 from pxbox.rest.contents import with_contents
 from pxbox.rest.logins import LOGIN_ROUTES, Door, Visit
-from pxbox.rest.routes import PLANNED, ROUTES, Route, serve
+from pxbox.rest.routes import ROUTES, Route, serve
 from pxbox.service import logins
 from pxbox.service.core import Parts
 
@@ -67,8 +66,6 @@ def make_app(surface: Surface) -> QuartTrio:
     app.config["MAX_CONTENT_LENGTH"] = surface.max_payload_bytes
     for route in ROUTES:
         _add(app, surface, route.method, route.path, route.operation, _operation(surface, route))
-    for method, path in PLANNED:
-        _add(app, surface, method, path, "planned", _planned(surface))
     door = Door(surface.parts, surface.authenticator, surface.link_key)
     for method, path, name, answer in LOGIN_ROUTES:
         _add(app, surface, method, path, name, _visit(door, answer))
@@ -104,14 +101,6 @@ def _room_for_body(surface: Surface) -> int:
     if size is None and "transfer-encoding" in quart.request.headers:
         size = surface.max_payload_bytes
     return size if size is not None and size > surface.max_body_bytes else 0
-
-
-def _planned(surface: Surface) -> Serve:
-    async def refuse(path: PathMembers) -> RestReply:
-        await _principal(surface)
-        raise NotSupported("this is named in the contract and not supported yet")
-
-    return refuse
 
 
 def _visit(door: Door, answer: Callable[[Door, Visit], Awaitable[RestReply]]) -> Serve:

@@ -130,9 +130,6 @@ ROUTES = (
     Route("POST", "/v1/ws/ticket", "createTicket", 201),
 )
 
-# Named in the contract, not built yet: answered by 501.
-PLANNED: tuple[tuple[str, str], ...] = ()
-
 
 def _matching(path: str) -> str:
     return re.sub(r"\\\{[a-z]+\\\}", "[^/]+", re.escape(path))

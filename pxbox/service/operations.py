@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pxbox.domain.access import require_scope
 from pxbox.domain.inbox import Touch
 from pxbox.model import flow_wire, wire
-from pxbox.model.errors import NotSupported, UnknownOperation
+from pxbox.model.errors import UnknownOperation
 from pxbox.model.principal import ADMIN, AUDIT, FLOW, OPERATE, OVERRIDE, REQUEST, RESPOND, Principal
 from pxbox.service import (
     asked,
@@ -139,16 +139,11 @@ OVER_REST_ALONE: dict[str, Operation] = {
 }
 """A WebSocket that is open needs no ticket."""
 
-# Named in the contract, not built yet.
-PLANNED: frozenset[str] = frozenset()
-
 
 def find(name: str) -> Operation:
-    """The operation of this name, by both transports. Raises UnknownOperation, NotSupported."""
+    """The operation of this name, by both transports. Raises UnknownOperation."""
     operation = OPERATIONS.get(name)
     if operation is None:
-        if name in PLANNED:
-            raise NotSupported(f"{name} is not supported yet")
         raise UnknownOperation(f"there is no operation {name[:64]!r}; see the contract")
     return operation
 

@@ -15,7 +15,7 @@ from referencing.jsonschema import DRAFT202012
 from pxbox.model.principal import SCOPES
 from pxbox.rest.logins import LOGIN_ROUTES
 from pxbox.rest.openapi import DOCUMENTS, bundled
-from pxbox.rest.routes import PLANNED, ROUTES
+from pxbox.rest.routes import ROUTES
 from pxbox.service import operations
 from tests.contract.documents import SCHEMAS, Json, members, objects, planned, read
 
@@ -132,13 +132,6 @@ def test_routes_of_the_document_are_those_of_the_broker() -> None:
         assert str(route.status) in BUILT[key]["responses"]
 
 
-def test_planned_routes_are_those_that_the_broker_refuses() -> None:
-    refused = {key: call for key, call in CALLS.items() if planned(call)}
-    assert refused.keys() == set(PLANNED)
-    for call in refused.values():
-        assert replies(call)["501"]["x-pxbox-codes"] == ["not_supported"]
-
-
 def test_service_routes_are_all_described() -> None:
     assert {path for _, path in CALLS if path in SERVICE} == SERVICE
 
@@ -227,9 +220,8 @@ def by_op(frame: str) -> dict[str, str]:
 
 
 def test_operations_of_the_contract_are_those_of_the_broker() -> None:
-    built, later = (one["enum"] for one in SCHEMAS["CmdFrame"]["properties"]["op"]["anyOf"])
+    built = SCHEMAS["CmdFrame"]["properties"]["op"]["enum"]
     assert set(built) == operations.OPERATIONS.keys()
-    assert set(later) == operations.PLANNED
     assert built == SCHEMAS["ResponseFrame"]["properties"]["op"]["enum"]
     assert list(by_op("CmdFrame")) == built == list(by_op("ResponseFrame"))
     over_rest = {call["x-pxbox-op"] for call in BUILT.values()}
@@ -253,13 +245,6 @@ def test_command_may_leave_out_its_data_only_where_nothing_is_required(op: str) 
     )
     required = members(operations.OPERATIONS[op].input.__name__)[1]
     assert ("data" in case["then"].get("required", ())) is bool(required)
-
-
-def test_planned_routes_and_planned_commands_are_the_same() -> None:
-    over_rest = {
-        call["x-pxbox-op"] for call in CALLS.values() if planned(call) and "x-pxbox-op" in call
-    }
-    assert over_rest == operations.PLANNED
 
 
 def test_asyncapi_document_has_the_parts_of_its_version() -> None:

@@ -232,6 +232,25 @@ STEPS: list[tuple[str, str, Any, str | None]] = [
     ("asker", "validate", {"schema": CITY, "data": {"city": ""}}, None),
     ("asker", "validate", {"schema": {"pattern": "(?=a)"}}, "unsupported_pattern"),
     ("asker", "validate", {}, "invalid_request"),
+    ("asker", "listRequests", {"limit": 2}, None),
+    ("ana", "listRequests", {}, "forbidden"),
+    ("asker", "getRequestTimeline", {"id": "$createRequest"}, None),
+    ("asker", "getRequestTimeline", {"id": NOBODY}, "not_found"),
+    ("auditor", "getEntityTimeline", {"id": "$ana", "limit": 1}, None),
+    ("ana", "getEntityTimeline", {"id": "$ana"}, "forbidden"),
+    ("admin", "exportRequests", {"requestor": "nobody"}, None),
+    ("asker", "exportRequests", {}, "forbidden"),
+    ("auditor", "runRetention", {"answeredDays": 3650, "dryRun": True}, None),
+    ("asker", "runRetention", {"answeredDays": 3650}, "forbidden"),
+    ("admin", "eraseEntity", {"id": "$ben", "dryRun": True}, None),
+    ("asker", "eraseEntity", {"id": "$ben"}, "forbidden"),
+    ("admin", "putSchema", {"name": "$handle", "schema": CITY}, None),
+    ("asker", "putSchema", {"name": "$handle", "schema": CITY}, "forbidden"),
+    ("asker", "getSchema", {"name": "$handle"}, None),
+    ("asker", "getSchema", {"name": "nothing-of-this-name"}, "not_found"),
+    ("asker", "createRequest", {"to": "$ana", "schema": True, "filesPolicy": {}}, None),
+    ("ana", "signFile",
+     {"requestId": "$createRequest", "name": "a", "contentType": "a/b", "size": 1}, None),
     *FLOW_STEPS,
     ("ana", "signFile", {"requestId": NOBODY, "name": "a", "contentType": "a/b", "size": 1},
      "not_found"),
@@ -264,6 +283,10 @@ def leveled(body: Any) -> Any:
         (r"-[0-9a-f]{12}\b", "<name>"),
         (r'(?<="nextCursor":")[^"]+', "<cursor>"),
         (r'(?<="tokenId":")[^"]+', "<token>"),
+        (r'(?<="[pg][ue]tUrl":")[^"]+', "<url>"),
+        # How far it got is known a moment later.
+        (r'(?<="delivery":)\{[^}]*\}', '"<delivery>"'),
+        (r'(?<="tokenId":")[^"]+', "<token>"),
         # How far it got is known a moment later.
         (r'(?<="delivery":)\{[^}]*\}', '"<delivery>"'),
     ):
@@ -293,6 +316,7 @@ async def people(make: Make) -> tuple[dict[str, Party], dict[str, str]]:
     everybody = {"admin": admin, "asker": make(unique("asker"), "request")}
     world = {"handle": unique("group"), "kind": unique("kind")}
     everybody["auditor"] = make(unique("auditor"), "audit")
+    everybody["auditor"] = make(unique("auditor"), "audit operate")
     everybody["maker"] = make(unique("maker"), "flow request")
     everybody["hands"] = make(unique("hands"), f"worker:{world['kind']}")
     for name in ("ana", "ben"):

@@ -154,7 +154,7 @@ async def test_a_channel_of_others_is_no_different_from_none(
 
 @pytest.mark.parametrize(
     "name",
-    ["", ":", "request:", "requestor:", "entity:", "work:x", "request:x", "entity:ana", "flow:x",
+    ["", ":", "request:", "requestor:", "entity:", "work:", "request:x", "entity:ana", "flow:x",
      "request:01arz3ndektsv4rrffq69g5fav",
      "entity:0B9C2A52-7F0E-4A45-9A3E-5A0F2D1C7B11", "x" * 10_000],
 )  # fmt: skip
