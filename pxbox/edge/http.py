@@ -22,6 +22,10 @@ from pxbox.tcp import Wire
 _JOINED_BYTES = 64 * 1024
 
 
+# How long a connection that was made as draining began may take to say what it came for.
+_NEW_SECONDS = 1.0
+
+
 class HttpConnection:
     """The requests of one connection, until it ends or becomes a WebSocket.
 
@@ -41,6 +45,7 @@ class HttpConnection:
         self._over = False  # no further request is served
         self._gone = False  # the peer is: nothing is sent any more
         self._draining = False
+        self._new = True  # nothing was asked on it yet
         self._refusal: Refusal | None = None
         self._head_due = False  # what the host sends next is a response's head
         self._response_head = b""
@@ -80,11 +85,15 @@ class HttpConnection:
             )
 
     def drain(self) -> None:
-        """Answer what has been asked and nothing more; an idle connection ends at once."""
+        """Answer what has been asked and nothing more; an idle connection ends at once, and one
+        that is just being made is served what it came for."""
         self._draining = True
         announce_close(self._host)
         if self._reading is not None and not self._busy:
-            self._reading.cancel()
+            if self._new:
+                self._reading.deadline = trio.current_time() + _NEW_SECONDS
+            else:
+                self._reading.cancel()
 
     async def _next_head(self) -> Head | None:
         """The next request's head, once the response before it was sent; None if none comes."""
@@ -109,9 +118,11 @@ class HttpConnection:
         While the app is at work this notices that the peer leaves. What comes early is kept, and
         nothing more is read before its turn.
         """
-        if self._over or (self._draining and not self._busy):
+        if self._over or (self._draining and not self._busy and not self._new):
             return b""
         patience = math.inf if self._busy else self._limits.idle_seconds
+        if self._draining and self._new:
+            patience = _NEW_SECONDS
         data = b""
         with trio.move_on_after(patience) as self._reading:
             data = await self._wire.receive()
@@ -130,6 +141,7 @@ class HttpConnection:
 
     async def _feed(self, head: Head) -> None:
         self._busy = True
+        self._new = False
         self._head_due = True
         mine, rest = head.body.take(self._wire.take_unread())
         self._wire.unread(rest)
