@@ -8,6 +8,7 @@ cost more than the message.
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Final, cast
 
@@ -37,7 +38,7 @@ def frame(opcode: int, payload: bytes) -> bytes:
     return bytes((opcode, 0x80 | 126)) + size.to_bytes(2, "big") + ZERO_MASK + payload
 
 
-class Stream(asyncio.Protocol):
+class Stream(asyncio.Protocol, ABC):
     """A TCP connection whose unread bytes gather in `buffer`."""
 
     def __init__(self, on_broken: OnBroken) -> None:
@@ -50,9 +51,8 @@ class Stream(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def data_received(self, data: bytes) -> None:
-        self.buffer = self.buffer + data if self.buffer else data
         try:
-            self.parse()
+            self.take(data)
         except Exception as error:
             self.broken(error)
 
@@ -64,9 +64,9 @@ class Stream(asyncio.Protocol):
         self.close()
         self._on_broken(error)
 
-    def parse(self) -> None:
-        """Take whole messages off the buffer."""
-        raise NotImplementedError
+    @abstractmethod
+    def take(self, data: bytes) -> None:
+        """Read what came; what is not whole yet stays in the buffer."""
 
     def write(self, data: bytes) -> None:
         assert self._transport is not None
@@ -102,7 +102,8 @@ class WebSocket(Stream):
     def send(self, text: bytes) -> None:
         self.write(frame(TEXT, text))
 
-    def parse(self) -> None:
+    def take(self, data: bytes) -> None:
+        self.buffer = self.buffer + data if self.buffer else data
         if not self.opened.done():
             head, found, rest = self.buffer.partition(b"\r\n\r\n")
             if not found:
@@ -167,7 +168,8 @@ class Http(Stream):
         )
         self.write(head.encode() + body)
 
-    def parse(self) -> None:
+    def take(self, data: bytes) -> None:
+        self.buffer = self.buffer + data if self.buffer else data
         at = self.buffer.find(b"\r\n\r\n")
         if at < 0:
             return

@@ -7,6 +7,7 @@ of connections would cost this client more than it costs the servers to send the
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
 from collections.abc import Callable
 from typing import Final
 
@@ -76,15 +77,12 @@ class Reader(Stream):
             f"{extra}\r\n".encode()
         )
 
-    def data_received(self, data: bytes) -> None:
-        try:
-            if not self._upgraded:
-                data = self._finish_upgrade(data)
-            if not self.joined.done():
-                self.greet(data)
-            self._count(data)
-        except Exception as error:
-            self.broken(error)
+    def take(self, data: bytes) -> None:
+        if not self._upgraded:
+            data = self._finish_upgrade(data)
+        if not self.joined.done():
+            self.greet(data)
+        self._count(data)
 
     def _finish_upgrade(self, data: bytes) -> bytes:
         self.buffer += data
@@ -112,13 +110,13 @@ class Reader(Stream):
         elif data[:1] == bytes((CLOSE,)):
             raise ConnectionBroken(f"closed: {data[:120]!r}")
 
+    @abstractmethod
     def upgraded(self) -> None:
         """The WebSocket is open: say who is there and what it wants."""
-        raise NotImplementedError
 
+    @abstractmethod
     def greet(self, data: bytes) -> None:
         """Read what the server says until it has let this reader in."""
-        raise NotImplementedError
 
     def text(self, message: str) -> None:
         self.write(frame(TEXT, message.encode()))
@@ -290,7 +288,8 @@ class Publisher(Stream):
         self._wanted, self._times, self.buffer = what, times, b""
         await asyncio.wait_for(self._done, 30)
 
-    def parse(self) -> None:
+    def take(self, data: bytes) -> None:
+        self.buffer += data
         if self.buffer[-2:] == WS_PING:
             self.write(frame(0x8A, b""))
         if self.buffer.startswith(b"\x81\x012"):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from abc import ABC, abstractmethod
 from typing import Final, Literal
 
 import msgspec
@@ -60,7 +61,7 @@ class FlowOutcome(Struct):
     cpu: float
 
 
-class Lane:
+class Lane(ABC):
     """One flow after the other. A subclass says how one is started and answered."""
 
     def __init__(self, load: FlowLoad) -> None:
@@ -68,17 +69,17 @@ class Lane:
         self._started = self._answered = 0.0
         self.busy = False
 
-    async def open(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    async def open(self) -> None: ...
 
-    def start(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def start(self) -> None: ...
 
-    def answer(self, about: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def answer(self, about: str) -> None: ...
 
-    def close(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def close(self) -> None: ...
 
     def begin(self) -> None:
         self.busy = True
@@ -165,7 +166,8 @@ class Lines(Stream):
         super().__init__(load.fail)
         self._load = load
 
-    def parse(self) -> None:
+    def take(self, data: bytes) -> None:
+        self.buffer += data
         *lines, self.buffer = self.buffer.split(b"\n")
         for line in lines:
             word, lane, *about = line.decode().split(" ", 2)
