@@ -35,8 +35,11 @@ from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.behaviors.request_commit import alarm_kind
+from pxbox.blobs.buckets import BucketUnusable, check_bucket, open_bucket
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.objects import ObjectStorage
+from pxbox.blobs.storage import Storage
 from pxbox.domain.inbox import Thresholds
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import logged, open_missing
@@ -71,8 +74,9 @@ from pxbox.rest.app import Surface, make_app
 from pxbox.rest.routes import carries_file, carries_payload
 from pxbox.service import jobs, workers
 from pxbox.service.acknowledgements import Acknowledgements
+from pxbox.service.adopting import Adoptions
 from pxbox.service.channels import Channels
-from pxbox.service.collecting import collect
+from pxbox.service.collecting import Collector
 from pxbox.service.core import ASK_SECONDS, Files, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.epoch import Epoch
@@ -87,7 +91,7 @@ from pxbox.streams import OpenStreams, open_streams
 from pxbox.validation.documents import Documents
 from pxbox.validation.pool import open_validation_pool
 from pxbox.validation.validator import Validator
-from pxbox.web import read_site, with_page
+from pxbox.web import Site, read_site, with_page
 from pxbox.ws.admission import AdmissionLimits
 from pxbox.ws.endpoint import Endpoint, Pulse, Terms
 from pxbox.ws.handover import WebSocketLimits
@@ -178,6 +182,7 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 "this database belongs to brokers with another secret; give this one the same "
                 "PXBOX_SECRET, --secret-file or --data-dir"
             )
+        kept = await _storage(settings, secret, log)
         core = await stack.enter_async_context(
             _core(
                 residents,
@@ -187,12 +192,15 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 installation,
                 log,
                 _thresholds(settings),
-                await _storage(settings, secret),
+                kept.storage,
                 settings.max_file_mb * MEGABYTE,
                 Fetcher(settings.schema_allow),
             )
         )
-        await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
+        site = read_site(kept.origin)
+        await _serve_transports(
+            settings, core, site, lambda port: on_listening(port, secret), berth, log
+        )
 
 
 def _thresholds(settings: Settings) -> Thresholds:
@@ -202,17 +210,41 @@ def _thresholds(settings: Settings) -> Thresholds:
     )
 
 
-async def _storage(settings: Settings, secret: str) -> LocalStorage:
-    """Where files are kept, ready for use."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """Where files are kept, and the origin of another server that browsers upload them to."""
+
+    storage: Storage
+    origin: str | None
+
+
+async def _storage(settings: Settings, secret: str, log: Log) -> Kept:
+    """Where files are kept, ready for use. Raises OperatorError."""
+    links = Links(derive(secret, "files"))
+    if settings.files_url is not None:
+        return await _object_storage(settings.files_url, links, log)
     directory = settings.files_dir or settings.data_dir / "files"
-    storage = LocalStorage(directory, Links(derive(secret, "files")))
+    storage = LocalStorage(directory, links)
     try:
         await trio.to_thread.run_sync(storage.open)
     except OSError as error:
         raise OperatorError(
             f"files cannot be kept in {directory}: {error.strerror}; choose another --files-dir"
         ) from None
-    return storage
+    return Kept(storage, None)
+
+
+async def _object_storage(url: str, links: Links, log: Log) -> Kept:
+    try:
+        bucket = open_bucket(url)
+        origin = await trio.to_thread.run_sync(check_bucket, bucket)
+    except BucketUnusable as error:
+        raise OperatorError(
+            f"files cannot be kept in {url}: {error}; mend --files-url (PXBOX_FILES_URL), or the "
+            "credentials, region and endpoint in the environment"
+        ) from None
+    trouble = partial(log.warning, "the object store fails")
+    return Kept(ObjectStorage(bucket, links, lambda why: trouble(reason=why)), origin)
 
 
 async def _migrate(database_url: str) -> list[str]:
@@ -229,7 +261,7 @@ async def _core(
     installation: Installation,
     log: Log,
     thresholds: Thresholds,
-    storage: LocalStorage,
+    storage: Storage,
     most_file_bytes: int,
     fetcher: Fetcher,
 ) -> AsyncIterator[Core]:
@@ -288,8 +320,10 @@ async def _core(
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
         shelf, registry = Shelf(reader), Registry(reader)
-        files = Files(FileTable(reader), storage, most_file_bytes, journal.now)
-        answered_files = AnsweredFiles(files.table, storage, schemas)
+        table = FileTable(reader)
+        adoptions = Adoptions(table, storage)
+        files = Files(table, storage, adoptions, most_file_bytes, journal.now)
+        answered_files = AnsweredFiles(table, schemas)
         around = Surroundings(
             journal, directory, views, schemas, reply_to_keep, shelf, answered_files
         )
@@ -316,6 +350,9 @@ async def _core(
             deliveries, Jobs(reader), Logins(reader), files,
         )  # fmt: skip
         nursery.start_soon(relay.run)
+        nursery.start_soon(
+            adoptions.run, lambda error: log.error("fault", operation="files", exc_info=error)
+        )
         nursery.start_soon(watch_epoch.run)
         nursery.start_soon(_alarm_clock(system, views, log).run)
         nursery.start_soon(_courier(system, flow_views, log).run)
@@ -356,7 +393,7 @@ def _keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Lo
     if answered or unanswered:
         requests = partial(jobs.purge, parts, answered, unanswered)
         nursery.start_soon(purge_at_times, requests, failed)
-    nursery.start_soon(purge_at_times, partial(collect, parts.files), failed, _FILES_AT_ONCE)
+    nursery.start_soon(purge_at_times, Collector(parts.files).collect, failed, _FILES_AT_ONCE)
     events = partial(parts.log.purge, kept)
     nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
 
@@ -404,6 +441,7 @@ async def _end_workers(parts: Parts, log: Log) -> None:
 async def _serve_transports(
     settings: Settings,
     core: Core,
+    site: Site,
     on_listening: Callable[[int], None],
     berth: Berth | None,
     log: Log,
@@ -449,7 +487,7 @@ async def _serve_transports(
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
         http=HttpHost(
-            with_page(read_site(), make_app(surface)),
+            with_page(site, make_app(surface)),
             connection_fault,
             carries_payload,
             carries_file,
