@@ -53,11 +53,13 @@ class BucketUnusable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """A bucket, or a prefix in one, and the headers that an upload to it must have."""
+    """A bucket, or a prefix in one, and the headers that an upload to it must have; `origin` is
+    where uploads go, once that is known."""
 
     # The library's own spelling of an Azure store whose account is the environment's is a panic.
     store: Store = field(repr=False)
     put_headers: Mapping[str, str] = field(default_factory=dict)
+    origin: str | None = None
 
 
 def open_bucket(url: str) -> Bucket:

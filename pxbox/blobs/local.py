@@ -39,6 +39,7 @@ class LocalStorage:
     """
 
     piece_bytes = PIECE_BYTES
+    origin = None
 
     def __init__(self, directory: Path, links: Links) -> None:
         self.links = links

@@ -62,6 +62,7 @@ class ObjectStorage:
 
     def __init__(self, bucket: Bucket, links: Links, on_trouble: Callable[[str], None]) -> None:
         self.links = links
+        self.origin = bucket.origin
         self._bucket = bucket
         self._on_trouble = on_trouble
         self._threads = trio.CapacityLimiter(_THREADS)

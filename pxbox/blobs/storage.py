@@ -48,6 +48,11 @@ class Storage(Protocol):
         ...
 
     @property
+    def origin(self) -> str | None:
+        """The origin of another server that uploads go to, as browsers write it."""
+        ...
+
+    @property
     def piece_bytes(self) -> int:
         """How much `read` gives at a time, and about half of what one upload holds."""
         ...

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from pathlib import Path
 from typing import Annotated
 
 import trio
 from cyclopts import Parameter
 
-from pxbox.blobs.buckets import BucketUnusable, check_bucket, open_bucket
+from pxbox.app.storage import open_storage
 from pxbox.blobs.links import Links
-from pxbox.blobs.local import LocalStorage
-from pxbox.blobs.objects import ObjectStorage
-from pxbox.blobs.storage import Storage
 from pxbox.cli.options import with_settings
 from pxbox.cli.servers import reached
 from pxbox.jobs import open_residents
@@ -48,32 +44,14 @@ def collect_files(
         )
     try:
         trio.run(_collect, url, settings, dry_run)
-    except* PxError as group:
+    except* (PxError, OSError) as group:
         raise OperatorError(f"Files cannot be collected: {_first(group)}.") from None
-    except* (OSError, BucketUnusable) as group:
-        where = settings.files_url or _directory(settings)
-        raise OperatorError(f"Files in {where} cannot be read: {_first(group)}.") from None
     return 0
 
 
-def _directory(settings: Settings) -> Path:
-    return settings.files_dir or settings.data_dir / "files"
-
-
-def _open_storage(settings: Settings) -> Storage:
-    """Where files are kept, once it was seen to be there. Raises OSError, BucketUnusable."""
-    links = Links(b"no URL is made here")
-    if settings.files_url is None:
-        local = LocalStorage(_directory(settings), links)
-        local.open()
-        return local
-    bucket = open_bucket(settings.files_url)
-    check_bucket(bucket)
-    return ObjectStorage(bucket, links, lambda why: print(f"the object store fails: {why}"))
-
-
 async def _collect(url: str, settings: Settings, dry_run: bool) -> None:
-    storage = await trio.to_thread.run_sync(_open_storage, settings)
+    links = Links(b"no URL is made here")
+    storage = await open_storage(settings, links, lambda why: print(f"the store fails: {why}"))
     async with open_residents() as residents:
         reader = Reader(url)
         reader.open(residents)

@@ -16,7 +16,7 @@ import structlog
 import trio
 from structlog.testing import LogCapture
 
-from pxbox.app import Core, _core
+from pxbox.app.core import Base, Choices, Core, open_core
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import LocalStorage
 from pxbox.blobs.storage import Storage
@@ -144,18 +144,9 @@ async def open_broker(url: str, storage: Storage | None = None) -> AsyncIterator
         reader = Reader(url)
         reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
-        async with _core(
-            residents,
-            reader,
-            url,
-            "memory://",
-            installation,
-            cast(Log, log),
-            Thresholds(),
-            storage or local,
-            100 * MEGABYTE,
-            Fetcher(Allowlist()),
-        ) as core:
+        base = Base(residents, reader, url, "memory://", installation, cast(Log, log))
+        choices = Choices(Thresholds(), storage or local, 100 * MEGABYTE, Fetcher(Allowlist()))
+        async with open_core(base, choices) as core:
             yield Broker(core, url)
     shutil.rmtree(directory)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []
