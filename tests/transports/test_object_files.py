@@ -6,9 +6,11 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+import trio
 
 from tests.brokers import NO_TLS, Broker, Brokers
-from tests.object_store import ObjectStore
+from tests.client.proxy import open_proxy
+from tests.object_store import SECRET_KEY, ObjectStore
 from tests.transports.clients import Party, checked
 
 # What is downloaded is the same wherever it lies: these run with the broker of this module.
@@ -86,6 +88,34 @@ async def test_the_page_may_connect_to_the_store_and_nowhere_else(
     where = urlsplit(object_store.url)
     assert f"connect-src 'self' {where.scheme}://{where.netloc};" in policy
     assert policy.count("http") == 1
+
+
+async def test_a_broker_ends_in_time_while_the_store_is_silent(
+    shared_brokers: Brokers, object_store: ObjectStore, ana: Party, asker: Party
+) -> None:
+    """A6, and X5: what is being read is left alone; nothing that could be used is in the log."""
+    bucket = f"s3://{object_store.make_bucket()}"
+    async with open_proxy(object_store.url) as way:
+        flags = ("--files-url", bucket, "--grace-seconds", "1")
+        environ = {**object_store.environ, "AWS_ENDPOINT_URL": way.url}
+        broker = await trio.to_thread.run_sync(lambda: shared_brokers(*flags, environ=environ))
+        here = Party(broker, ana.sub, "respond")
+        here.entity_id = ana.entity_id
+        async with here.rest:
+            file = await signed(asker, here)
+            async with httpx.AsyncClient(verify=NO_TLS) as past:
+                assert (await past.put(file["putUrl"], content=PNG)).is_success
+            way.silence()
+            with trio.move_on_after(0.5) as left:
+                payload = {"photo": file["fileId"]}
+                await here.done("postResponse", id=file["requestId"], payload=payload)
+            assert left.cancelled_caught
+        with trio.fail_after(20):
+            assert await trio.to_thread.run_sync(broker.stop) == 0
+    log = broker.log.read_text()
+    assert SECRET_KEY not in log
+    assert "Signature" not in log
+    assert "Traceback" not in log
 
 
 async def test_a_large_file_is_taken_in_within_little_memory(
