@@ -73,6 +73,9 @@ ROUTES: dict[str, tuple[str, str]] = {
     "createTicket": ("POST", "/v1/ws/ticket"),
 }
 
+BY_QUERY = frozenset({"signFile"})
+"""What is no GET and takes its input in the query regardless, without a body."""
+
 
 @dataclass(frozen=True, slots=True)
 class Prefer:
@@ -127,7 +130,7 @@ def call_of(op: str, input: bytes, headers: Mapping[str, str], prefer: Prefer | 
     if prefer is not None:
         sent["prefer"] = f"wait={prefer.seconds}"
         wait = prefer.seconds
-    if method == "POST" or (method == "PUT" and members):
+    if op not in BY_QUERY and (method == "POST" or (method == "PUT" and members)):
         sent["content-type"] = "application/json"
         return Call(method, path, sent, None, msgspec.json.encode(members), wait)
     query = {name: _text(raw) for name, raw in members.items() if bytes(raw) != b"null"}
