@@ -37,6 +37,7 @@ from pxbox.behaviors.request import Fire, RequestActor, Surroundings
 from pxbox.behaviors.request_commit import alarm_kind
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.resumable import Drafts
 from pxbox.domain.inbox import Thresholds
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.embedded import logged, open_missing
@@ -288,7 +289,7 @@ async def _core(
         directory, schemas = Directory(views), Schemas(views, Validator(pool))
         acknowledgements = Acknowledgements(Acknowledged(reader), epoch)
         shelf, registry = Shelf(reader), Registry(reader)
-        files = Files(FileTable(reader), storage, most_file_bytes, journal.now)
+        files = Files(FileTable(reader), storage, most_file_bytes, journal.now, Drafts(storage))
         answered_files = AnsweredFiles(files.table, storage, schemas)
         around = Surroundings(
             journal, directory, views, schemas, reply_to_keep, shelf, answered_files

@@ -29,6 +29,8 @@ from pxbox.service.schemas import Schemas
 
 UPLOAD_SECONDS = 3600
 """How long after it was signed for an upload may begin."""
+RESUME_SECONDS = 24 * 3600
+"""How long after that one that was cut off can be gone on with."""
 
 
 async def sign(parts: Parts, call: Call) -> Outcome:
@@ -50,7 +52,9 @@ async def sign(parts: Parts, call: Call) -> Outcome:
     if input.size > parts.files.most_bytes:
         most = parts.files.most_bytes // MEGABYTE
         raise domain.refused("/size", f"must be at most {most} MB on this broker", "maxFileMB")
-    until = parts.journal.now() + timedelta(seconds=UPLOAD_SECONDS)
+    now, drafts = parts.journal.now(), parts.files.drafts
+    until = now + timedelta(seconds=UPLOAD_SECONDS)
+    resumed_until = now + timedelta(seconds=RESUME_SECONDS)
     file = SignedFile(new_ulid(), request.id, responder.entity, name, mime, input.size, until, None)
     if not await parts.files.table.sign(file, domain.UNUSED_PER_FILE * policy.max_files):
         raise FileRefused("too many files were signed for already; refer to some of those")
@@ -59,6 +63,7 @@ async def sign(parts: Parts, call: Call) -> Outcome:
         file_id=file.id,
         put_url=storage.presign_put(file.id, until),
         get_url=storage.presign_get(file.id, until),
+        resume_url=drafts.links.sign("tus", file.id, resumed_until) if drafts else None,
         expires_at=until,
     )
     return Outcome(signed)
@@ -73,23 +78,23 @@ async def receive(
     `data` raises: then nothing of it is kept.
     """
     parts.files.storage.links.check("put", file_id, query, parts.journal.now())
-    file = await _find(parts, file_id)
+    file = await find(parts, file_id)
     request = await parts.views.request(file.request_id)
     if request is None or (request.status not in OPEN and file.kept is None):
         status = "gone" if request is None else request.status
         raise WrongStatus(f"the request is {status}", requestStatus=request and request.status)
     arrival = domain.Arrival(file.size, file.mime)
     received = await parts.files.storage.receive(file_id, data, arrival)
-    kept = await _keep(parts, file, received)
+    kept = await keep(parts, file, received)
     return file_view(kept, file_url(parts.files, file_id))
 
 
-async def _keep(parts: Parts, file: SignedFile, received: Received) -> FileFacts:
+async def keep(parts: Parts, file: SignedFile, received: Received) -> FileFacts:
     """The first upload that is whole is the file; another one of the same bytes changes nothing."""
     if await parts.files.table.keep(file.id, received.key, received.sha256):
         return FileFacts(file.id, file.name, file.mime, file.size, received.sha256, received.key)
     await parts.files.storage.delete(received.key)
-    kept = (await _find(parts, file.id)).kept
+    kept = (await find(parts, file.id)).kept
     if kept is None:
         raise NotFound("no such file")
     if kept.sha256 != received.sha256:
@@ -109,13 +114,14 @@ class Download:
 async def download(parts: Parts, file_id: str, query: Mapping[str, str]) -> Download:
     """The file of a URL that was given out for reading it. Raises FileUrlRefused, NotFound."""
     parts.files.storage.links.check("get", file_id, query, parts.journal.now())
-    file = await _find(parts, file_id)
+    file = await find(parts, file_id)
     if file.kept is None or await parts.files.storage.stat(file.kept.blob) is None:
         raise NotFound("nothing was uploaded as this file yet")
     return Download(file.kept, parts.files.storage)
 
 
-async def _find(parts: Parts, file_id: str) -> SignedFile:
+async def find(parts: Parts, file_id: str) -> SignedFile:
+    """A file that was signed for. Raises NotFound."""
     file = (await parts.files.table.find([file_id])).get(file_id) if is_ulid(file_id) else None
     if file is None:
         raise NotFound("no such file")

@@ -52,9 +52,11 @@ class FileView(Reply):
 
 
 class FileSigned(Reply):
-    """Where the file is to be uploaded, beginning before `expires_at`."""
+    """Where the file is to be uploaded, beginning before `expires_at`; by `resume_url` in parts,
+    None where the broker takes none."""
 
     file_id: str
     put_url: str
     get_url: str
+    resume_url: str | None
     expires_at: datetime
