@@ -79,6 +79,11 @@ class Unreachable(PxBoxError):
     idempotency key is safe."""
 
 
+class Corrupted(PxBoxError):
+    """A file did not arrive as it was sent, or was changed while it was sent. Nothing of it is to
+    be used."""
+
+
 class NoAnswer(PxBoxError):
     """The request was closed without an answer. `reason` is what the one who closed it gave."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -70,6 +70,7 @@ ROUTES: dict[str, tuple[str, str]] = {
     "putSchema": ("PUT", "/v1/schemas/{name}"),
     "getSchema": ("GET", "/v1/schemas/{name}"),
     "signFile": ("POST", "/v1/files/sign"),
+    "getFile": ("GET", "/v1/files/{id}"),
     "createTicket": ("POST", "/v1/ws/ticket"),
 }
 
@@ -98,12 +99,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back, from the broker or from what stands between."""
+    """What came back, from the broker or from what stands between. `headers` have lower-case
+    names."""
 
     status: int
     content_type: str
     body: bytes
     retry_after: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by_the_broker(self) -> bool:

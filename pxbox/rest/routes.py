@@ -127,6 +127,7 @@ ROUTES = (
     Route("POST", "/v1/workers/{id}/lease", "leaseFlows"),
     Route("POST", "/v1/workers/{id}/handBack", "handBack"),
     Route("POST", "/v1/files/sign", "signFile", 201, by_query=True),
+    Route("GET", "/v1/files/{id}", "getFile"),
     Route("POST", "/v1/ws/ticket", "createTicket", 201),
 )
 

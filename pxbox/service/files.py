@@ -9,6 +9,7 @@ from datetime import timedelta
 from pxbox.blobs.local import LocalStorage, Received
 from pxbox.domain import access
 from pxbox.domain import files as domain
+from pxbox.domain.access import Caller
 from pxbox.domain.file_places import referred_files
 from pxbox.model import wire
 from pxbox.model.errors import (
@@ -67,6 +68,26 @@ async def sign(parts: Parts, call: Call) -> Outcome:
         expires_at=until,
     )
     return Outcome(signed)
+
+
+async def read(parts: Parts, call: Call) -> Outcome:
+    """A file that was uploaded, for whoever may read the answer that refers to it, and for who
+    uploaded it; replies `FileView`. Raises NotFound."""
+    input = call.input
+    assert isinstance(input, wire.GetFile)
+    file = await find(parts, input.id)
+    request = await parts.views.request(file.request_id)
+    if file.kept is None or request is None or not _may_read(call.caller, file, request):
+        raise NotFound("no such file")
+    return Outcome(file_view(file.kept, file_url(parts.files, file.id)))
+
+
+def _may_read(caller: Caller, file: SignedFile, request: Request) -> bool:
+    referred = any(one.id == file.id for one in request.files)
+    if referred and access.may_read_answer(caller, request):
+        return True
+    mine = caller.entity is not None and caller.entity.id == file.entity
+    return mine and access.may_answer(caller, request)
 
 
 async def receive(

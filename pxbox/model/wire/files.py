@@ -30,6 +30,10 @@ class SignFile(Input):
     size: Annotated[int, Meta(ge=0)]
 
 
+class GetFile(Input):
+    id: str
+
+
 class FilesPolicyView(Reply):
     """The whole policy: what its asker did not say is filled in."""
 
