@@ -18,6 +18,8 @@ from pxbox.behaviors.flow import FlowActor, FlowSurroundings
 from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import RequestActor, Surroundings
+from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.resumable import Drafts
 from pxbox.blobs.storage import Storage
 from pxbox.domain.inbox import Thresholds
 from pxbox.model.errors import PxError
@@ -182,7 +184,9 @@ def _join_parts(
 ) -> Parts:
     reader, views, journal = base.reader, telling.views, telling.journal
     registry, table = Registry(reader), FileTable(reader)
-    adoptions = Adoptions(table, choices.storage)
+    storage, adoptions = choices.storage, Adoptions(table, choices.storage)
+    # A bucket has nothing that could be added to.
+    drafts = Drafts(storage) if isinstance(storage, LocalStorage) else None
     return Parts(
         system=system,
         journal=journal,
@@ -205,7 +209,7 @@ def _join_parts(
         deliveries=telling.deliveries,
         jobs=Jobs(reader),
         logins=Logins(reader),
-        files=Files(table, choices.storage, adoptions, choices.most_file_bytes, journal.now),
+        files=Files(table, storage, adoptions, choices.most_file_bytes, journal.now, drafts),
     )
 
 

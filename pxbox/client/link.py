@@ -44,7 +44,7 @@ _WITHOUT_KEY = frozenset({
     "getFlowTimeline", "getFlowHistory", "getRequestTimeline", "getEntityTimeline", "putDraft",
     "getDraft", "deleteDraft", "checkpointFlow", "openSession", "renewSession",
     "closeSession", "leaseFlows", "handBack",
-    "eraseEntity", "exportRequests", "runRetention",
+    "getFile", "eraseEntity", "exportRequests", "runRetention",
 })  # fmt: skip
 
 
