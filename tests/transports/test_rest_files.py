@@ -36,7 +36,7 @@ async def test_a_file_goes_up_and_comes_down_without_a_token(
         assert answer["files"][0]["sha256"] == up.json()["sha256"]
         read = await asker.done("getResponse", id=file["requestId"])
         async with asker.socket() as socket:
-            by_socket = await socket.result("getFile", id=file["fileId"])
+            by_socket = await socket.command("getFile", {"id": file["fileId"]})
         by_rest = await asker.done("getFile", id=file["fileId"])
         for one in (by_socket, by_rest, *read["files"]):
             url = one.pop("url")
@@ -151,21 +151,6 @@ async def test_an_upload_that_lies_is_refused_before_all_of_it_came(
         with trio.fail_after(5):
             answer = await stream.receive_some()
     assert answer.startswith(b"HTTP/1.1 422"), "nineteen million bytes were not waited for"
-
-
-async def test_who_is_refused_at_once_and_goes_on_sending_is_not_left_waiting(
-    shared_broker: Broker, asker: Party, ana: Party
-) -> None:
-    """What is refused at its head is read no further, however much of it is on the way."""
-    file = await signed(asker, ana)
-    wrong = file["putUrl"][:-1]
-    where = urlsplit(shared_broker.url)
-    for _ in range(5):
-        stream = await trio.open_tcp_stream(where.hostname or "", where.port or 0)
-        async with stream:
-            head = f"PUT {wrong} HTTP/1.1\r\nHost: x\r\nContent-Length: 50000000\r\n\r\n"
-            with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
-                await stream.send_all(head.encode() + bytes(50_000_000))
 
 
 async def test_an_upload_that_is_cut_leaves_nothing_to_download(

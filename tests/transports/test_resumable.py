@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
+import pytest
 import trio
 
 from tests.brokers import NO_TLS, Broker, Brokers
@@ -134,6 +135,18 @@ async def test_what_does_not_fit_the_upload_leaves_it_as_it_was(
             assert refused.headers["tus-resumable"] == "1.0.0"
             assert await stands(client, url) == 5
         assert (await client.patch(url, headers=at(5), content=PNG[5:])).status_code == 204
+
+
+async def test_who_is_refused_and_goes_on_sending_is_not_left_waiting(
+    shared_broker: Broker, asker: Party, ana: Party
+) -> None:
+    """What is refused is read no further, however much of it is on the way."""
+    size = 20_000_000
+    file = await signed(asker, ana, size=size, contentType=BYTES)
+    for _ in range(5):
+        async with patching(shared_broker, file["resumeUrl"], size - 7, 7) as stream:
+            with trio.fail_after(10), pytest.raises(trio.BrokenResourceError):
+                await stream.send_all(bytes(size))
 
 
 async def test_a_url_counts_for_its_own_upload_alone(
