@@ -79,9 +79,14 @@ async def read(parts: Parts, call: Call) -> Outcome:
     assert isinstance(input, wire.GetFile)
     file = await find(parts, input.id)
     request = await parts.views.request(file.request_id)
-    if file.kept is None or request is None or not _may_read(call.caller, file, request):
+    if request is None or not _may_read(call.caller, file, request):
         raise NotFound("no such file")
-    return Outcome(file_view(file.kept, file_url(parts.files, file.id)))
+    kept = file.kept
+    if kept is None and request.status in OPEN:
+        kept = await parts.files.adoptions.find(file)
+    if kept is None:
+        raise NotFound("no such file")
+    return Outcome(file_view(kept, file_url(parts.files, file.id)))
 
 
 def _may_read(caller: Caller, file: SignedFile, request: Request) -> bool:
