@@ -64,7 +64,7 @@ from pxbox.postgres.registry import Registry
 from pxbox.postgres.shelf import Shelf
 from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
-from pxbox.readings import readings
+from pxbox.readings import edge_readings, readings
 from pxbox.references.fetcher import Fetcher
 from pxbox.references.library import Library
 from pxbox.rest.app import Surface, make_app
@@ -77,6 +77,7 @@ from pxbox.service.core import ASK_SECONDS, Files, Parts
 from pxbox.service.directory import Directory
 from pxbox.service.epoch import Epoch
 from pxbox.service.files import AnsweredFiles
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.reach import Deliveries
 from pxbox.service.requests import reply_to_keep
@@ -307,13 +308,14 @@ async def _core(
             prompt=True,
         )
         flow_views = FlowViews(reader, views)
+        flow_figures = FlowFigures(flow_views)
         around_flows = FlowSurroundings(journal, flow_views, flow_reply_to_keep)
         system.register("flow", lambda a: FlowActor(a.id, around_flows), _REQUEST_LIMITS, refusals)
         parts = Parts(
             system, journal, views, log_of_events, directory, schemas,
             Library(fetcher, registry.text), registry, Documents(pool), channels, flow_views,
-            acknowledgements, Room(), Inbox(reader), shelf, thresholds, Trail(reader), reaches,
-            deliveries, Jobs(reader), Logins(reader), files,
+            flow_figures, acknowledgements, Room(), Inbox(reader), shelf, thresholds, Trail(reader),
+            reaches, deliveries, Jobs(reader), Logins(reader), files,
         )  # fmt: skip
         nursery.start_soon(relay.run)
         nursery.start_soon(watch_epoch.run)
@@ -328,6 +330,10 @@ async def _core(
             nursery.start_soon(
                 keeping, lambda error: log.warning("delivery health waits", reason=said(error))
             )
+        nursery.start_soon(
+            flow_figures.look,
+            lambda error: log.warning("flows are not counted", reason=said(error)),
+        )
         yield Core(parts, journal, relay, streams, system)
         with trio.move_on_after(_LAST_WRITE_SECONDS), suppress(PxError):
             await acknowledgements.write()
@@ -458,11 +464,9 @@ async def _serve_transports(
         limits=_edge_limits(settings),
         share=None if berth is None else berth.share(),
     )
-    metrics.read_from(
-        lambda: readings(
-            core.system, core.journal, core.relay, core.parts.deliveries, edge, endpoint
-        )
-    )
+    metrics.show(core.parts.flow_figures.wakes)
+    metrics.read_from(lambda: readings(core.system, core.journal, core.relay, core.parts))
+    metrics.read_from(lambda: edge_readings(edge, endpoint))
     listeners = await _listen(settings) if berth is None else berth.listeners()
     port = listeners[0].getsockname()[1]
 

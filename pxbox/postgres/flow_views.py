@@ -53,6 +53,14 @@ class Runnable:
 
 
 @dataclass(frozen=True, slots=True)
+class Given:
+    """A flow that a session was given, and for how long it was to be run before."""
+
+    flow: LeasedFlow
+    waited: timedelta
+
+
+@dataclass(frozen=True, slots=True)
 class TakenMessage:
     """`generation` counts how often it was taken."""
 
@@ -154,7 +162,7 @@ class FlowViews:
 
     async def lease(
         self, session: str, sub: str, kinds: Mapping[str, int], limit: int
-    ) -> list[LeasedFlow]:
+    ) -> list[Given]:
         """Give flows to a live session, with the outcomes that each lacks."""
         rows = await self._reader.fetch(
             "lease_flows", session, sub, list(kinds), list(kinds.values()), limit
@@ -165,7 +173,7 @@ class FlowViews:
             if row["wake"] > 0 and row["resident"]
         }
         waits = await self.waits(since) if since else {}
-        return [_leased(row, waits.get(row["id"], [])) for row in rows]
+        return [Given(_leased(row, waits.get(row["id"], [])), row["waited"]) for row in rows]
 
     async def reclaim(self, session: str, held: Mapping[str, int]) -> None:
         """Have what this session was given without knowing of it given to it again. `held` are the
@@ -175,6 +183,14 @@ class FlowViews:
     async def held(self, session: str, flows: Sequence[str]) -> set[str]:
         """Those of these flows that the session has."""
         return {row["id"] for row in await self._reader.fetch("held_flows", session, list(flows))}
+
+    async def tally(self) -> dict[str, dict[str, int]]:
+        """How many flows there are, by kind and by `running`, `waiting` or `parked`; the cost does
+        not grow with them."""
+        counts: dict[str, dict[str, int]] = {}
+        for row in await self._reader.fetch("tally_flows"):
+            counts.setdefault(row["kind"], {})[row["state"]] = row["n"]
+        return counts
 
     async def take_messages(self, most: int, invisible: timedelta) -> list[TakenMessage]:
         rows = await self._reader.fetch("take_messages", most, invisible)

@@ -44,6 +44,7 @@ from pxbox.references.library import Library
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.reach import Deliveries
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
@@ -79,6 +80,7 @@ class Parts:
     documents: Documents
     channels: Channels
     flows: FlowViews
+    flow_figures: FlowFigures
     acknowledgements: Acknowledgements
     room: Room
     inbox: Inbox

@@ -117,9 +117,11 @@ async def history(parts: Parts, call: Call) -> Outcome:
     """What a replay needs; replies `FlowHistory`."""
     input = call.input
     assert isinstance(input, wire.GetFlowHistory)
-    await _visible(parts, call.caller, input.id)
+    flow = await _visible(parts, call.caller, input.id)
     content = await parts.flows.content(input.id)
     assert content is not None, "it was just seen"
+    if input.after_step == 0 and access.may_work(call.caller, flow.kind):
+        parts.flow_figures.replays += 1
     steps, more = await parts.flows.steps(input.id, input.after_step)
     since = -1 if input.since_wake is None else input.since_wake
     waits = await parts.flows.waits({input.id: since})

@@ -80,8 +80,9 @@ async def lease(parts: Parts, call: Call) -> Outcome:
         lost = [id for id in input.held if id not in held]
         seen = {id: wake for id, wake in input.held.items() if id in held}
         await parts.flows.reclaim(input.id, seen)
-    flows = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
-    more = len(flows) == input.limit
+    given = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
+    parts.flow_figures.leased(one.waited for one in given)
+    flows, more = [one.flow for one in given], len(given) == input.limit
     return Outcome(wire.FlowsLeased(flows=flows, lost=lost, more=more))
 
 

@@ -11,7 +11,7 @@ with quick as (
     select id from worker_session
      where id = $1 and sub = $2 and expires_at > clock_timestamp()
 ), picked as (
-    select f.id, f.session as had, f.seen
+    select f.id, f.session as had, f.seen, f.runnable_at
       from flow f
       join unnest($3::text[], $4::int[]) as k (kind, version) on k.kind = f.kind
      cross join mine cross join quick
@@ -27,4 +27,5 @@ update flow f
        fence = f.fence + case when p.had is distinct from $1 then 1 else 0 end
   from picked p where f.id = p.id
 returning f.id, f.state, f.status, f.wake, f.fence, f.input, f.cursor, p.seen,
-          p.had is not distinct from $1 as resident
+          p.had is not distinct from $1 as resident,
+          clock_timestamp() - p.runnable_at as waited
