@@ -126,15 +126,21 @@ class Berth(Protocol):
         ...
 
 
-def run(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
+def run(
+    settings: Settings,
+    on_listening: OnListening,
+    berth: Berth | None = None,
+    before_draining: Callable[[], None] | None = None,
+) -> None:
     """Run a broker until SIGTERM or SIGINT, then drain.
 
     `on_listening(port, secret)` is called once requests can be served; the secret signs tokens.
-    `berth` is that of one worker among several. Raises OperatorError.
+    `berth` is that of one worker among several. `before_draining` is called in a thread while
+    everything is served still; a second signal does not wait for it. Raises OperatorError.
     """
     _allow_many_connections()
     try:
-        trio.run(serve, settings, on_listening, berth)
+        trio.run(serve, settings, on_listening, berth, before_draining)
     except BaseExceptionGroup as group:
         raise_operators(group)
 
@@ -156,7 +162,12 @@ class Core:
     system: System
 
 
-async def serve(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
+async def serve(
+    settings: Settings,
+    on_listening: OnListening,
+    berth: Berth | None = None,
+    before_draining: Callable[[], None] | None = None,
+) -> None:
     """Serve until told to stop."""
     log = configure_log(settings.log_level, settings.log_format)
     secret = signing_secret(settings)
@@ -193,7 +204,9 @@ async def serve(settings: Settings, on_listening: OnListening, berth: Berth | No
                 Fetcher(settings.schema_allow),
             )
         )
-        await _serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
+        await _serve_transports(
+            settings, core, lambda port: on_listening(port, secret), berth, before_draining, log
+        )
 
 
 def _thresholds(settings: Settings) -> Thresholds:
@@ -412,6 +425,7 @@ async def _serve_transports(
     core: Core,
     on_listening: Callable[[int], None],
     berth: Berth | None,
+    before_draining: Callable[[], None] | None,
     log: Log,
 ) -> None:
     metrics, draining = Metrics(), trio.Event()
@@ -475,7 +489,7 @@ async def _serve_transports(
         core.parts.channels.drain()
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(_drain_on_signal, drain, log)
+        await nursery.start(_drain_on_signal, drain, before_draining, log)
         nursery.start_soon(endpoint.beat)
         _keep_house(nursery, settings, core.parts, log)
         if who.issuer is not None:
@@ -522,11 +536,21 @@ def _edge_limits(settings: Settings) -> EdgeLimits:
 
 async def _drain_on_signal(
     drain: Callable[[], None],
+    before: Callable[[], None] | None,
     log: Log,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    async def drain_after(before: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(before, abandon_on_cancel=True)
+        drain()
+
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
-        async for number in signals:
-            log.info("draining", signal=signal.Signals(number).name)
-            drain()
+        async with trio.open_nursery() as nursery:
+            async for number in signals:
+                log.info("draining", signal=signal.Signals(number).name)
+                if before is None:
+                    drain()
+                else:
+                    nursery.start_soon(drain_after, before)
+                    before = None

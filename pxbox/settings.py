@@ -443,10 +443,6 @@ def require_servable(settings: Settings) -> None:
             "--answer-seconds must not be greater than --heartbeat-seconds: an answer belongs to "
             "the last heartbeat."
         )
-    if settings.flows and settings.workers > 1:
-        raise SettingsError(
-            "--flows is for one broker process; with --workers, run `pxbox worker` beside it."
-        )
     _require_one_issuer(settings)
     require_secret(settings)
 
