@@ -24,10 +24,10 @@ import asyncpg
 import msgspec
 import trio
 
-import pxbox.app
+import pxbox.app.transports
 import pxbox.cli.greeting
 import pxbox.cli.serve
-import pxbox.cli.worker  # noqa: F401 (imported before the fork, as all of these are)
+import pxbox.cli.worker  # noqa: F401 (imported before the fork, as are the others)
 from actors.journal import Commit, Committed, Conflict
 from pxbox.cli import main
 from pxbox.ports import Append
