@@ -44,6 +44,7 @@ from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.core import Files, Parts
 from pxbox.service.directory import Directory
+from pxbox.service.entrusted import Entrusted
 from pxbox.service.epoch import Epoch
 from pxbox.service.files import AnsweredFiles
 from pxbox.service.flow_figures import FlowFigures
@@ -195,6 +196,7 @@ def _join_parts(
         channels=telling.channels,
         flows=flows,
         flow_figures=FlowFigures(flows),
+        entrusted=Entrusted(),
         acknowledgements=Acknowledgements(Acknowledged(reader), telling.channels.epoch),
         room=Room(),
         inbox=Inbox(reader),

@@ -13,7 +13,7 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from pxbox.domain.flow import OpenWait
-from pxbox.model.flow import Flow, FlowStatus, WaitKind, WaitOutcome
+from pxbox.model.flow import Flow, FlowRef, FlowStatus, WaitKind, WaitOutcome
 from pxbox.model.flow_wire import LeasedFlow, StepView, TimelineItem, WaitView
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
@@ -54,9 +54,11 @@ class Runnable:
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """A flow that a session was given, and for how long it was to be run before."""
+    """A flow that a session was given, whose it is, and for how long it was to be run before."""
 
     flow: LeasedFlow
+    ref: FlowRef
+    requestor: str
     waited: timedelta
 
 
@@ -173,7 +175,7 @@ class FlowViews:
             if row["wake"] > 0 and row["resident"]
         }
         waits = await self.waits(since) if since else {}
-        return [Given(_leased(row, waits.get(row["id"], [])), row["waited"]) for row in rows]
+        return [_given(row, waits.get(row["id"], [])) for row in rows]
 
     async def reclaim(self, session: str, held: Mapping[str, int]) -> None:
         """Have what this session was given without knowing of it given to it again. `held` are the
@@ -212,8 +214,12 @@ def _shown(flow: Flow, wake: int, seen: int) -> Flow:
     return replace(flow, status=FlowStatus.RUNNING) if waits and wake > seen else flow
 
 
-def _leased(row: asyncpg.Record, outcomes: list[WaitView]) -> LeasedFlow:
+def _given(row: asyncpg.Record, outcomes: list[WaitView]) -> Given:
     flow = _decode(row["state"])
+    return Given(_leased(flow, row, outcomes), flow.ref, flow.requestor, row["waited"])
+
+
+def _leased(flow: Flow, row: asyncpg.Record, outcomes: list[WaitView]) -> LeasedFlow:
     assert flow.kind_version is not None, "workers run no external flows"
     return LeasedFlow(
         flow_id=flow.id,

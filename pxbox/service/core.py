@@ -44,6 +44,7 @@ from pxbox.references.library import Library
 from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
+from pxbox.service.entrusted import Entrusted
 from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.reach import Deliveries
 from pxbox.service.room import Room
@@ -81,6 +82,7 @@ class Parts:
     channels: Channels
     flows: FlowViews
     flow_figures: FlowFigures
+    entrusted: Entrusted
     acknowledgements: Acknowledgements
     room: Room
     inbox: Inbox
