@@ -19,6 +19,7 @@ from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
 
 _decode = msgspec.json.Decoder(Flow).decode
+_decode_waits = msgspec.json.Decoder(list[WaitView]).decode
 NULL = Raw(b"null")
 MOST_STEPS = 500
 
@@ -169,13 +170,7 @@ class FlowViews:
         rows = await self._reader.fetch(
             "lease_flows", session, sub, list(kinds), list(kinds.values()), limit
         )
-        since = {
-            row["id"]: row["seen"] if row["resident"] else -1
-            for row in rows
-            if row["wake"] > 0 and row["resident"]
-        }
-        waits = await self.waits(since) if since else {}
-        return [_given(row, waits.get(row["id"], [])) for row in rows]
+        return [_given(row) for row in rows]
 
     async def reclaim(self, session: str, held: Mapping[str, int]) -> None:
         """Have what this session was given without knowing of it given to it again. `held` are the
@@ -214,8 +209,9 @@ def _shown(flow: Flow, wake: int, seen: int) -> Flow:
     return replace(flow, status=FlowStatus.RUNNING) if waits and wake > seen else flow
 
 
-def _given(row: asyncpg.Record, outcomes: list[WaitView]) -> Given:
+def _given(row: asyncpg.Record) -> Given:
     flow = _decode(row["state"])
+    outcomes = [] if row["outcomes"] is None else _decode_waits(row["outcomes"])
     return Given(_leased(flow, row, outcomes), flow.ref, flow.requestor, row["waited"])
 
 
