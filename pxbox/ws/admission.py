@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -41,6 +40,25 @@ class Refused(Exception):
         self.retry_seconds = retry_seconds
 
 
+class Place:
+    """One of the connections that a client has open, until it is left."""
+
+    __slots__ = ("_client", "_open")
+
+    def __init__(self, open_: Counter[str], client: str) -> None:
+        self._open = open_
+        self._client = client
+        open_[client] += 1
+
+    def __enter__(self) -> None:
+        return
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._open[self._client] -= 1
+        if not self._open[self._client]:
+            del self._open[self._client]
+
+
 class Admission:
     """Takes in the connections of one process."""
 
@@ -67,9 +85,8 @@ class Admission:
         await trio.sleep_until(max(now, turn))
         self._adapt(trio.current_time() - max(now, turn))
 
-    @contextmanager
-    def place(self, client: str) -> Iterator[None]:
-        """Have a connection of this client (`sub`) open for as long as the block lasts. Raises
+    def place(self, client: str) -> Place:
+        """A place for a connection of this client (`sub`), to be left by `with`. Raises
         Refused."""
         if self._open[client] >= self._limits.per_client:
             raise Refused(
@@ -79,13 +96,7 @@ class Admission:
                 ),
                 ceil(self._jitter(*_FULL_SECONDS)),
             )
-        self._open[client] += 1
-        try:
-            yield
-        finally:
-            self._open[client] -= 1
-            if not self._open[client]:
-                del self._open[client]
+        return Place(self._open, client)
 
     def _adapt(self, late_seconds: float) -> None:
         limits = self._limits

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
@@ -25,16 +26,17 @@ class Subscription:
     `start`, so that the acknowledgement of the subscription comes first on the wire.
     """
 
-    def __init__(
-        self, outbox: Outbox, pace: trio.Lock, hear: Callable[[Entry], None] | None = None
-    ) -> None:
-        """`pace` is held by one of the connection's subscriptions at a time, while it catches up:
-        together they take no more room than one. `hear` is called with each live event."""
+    __slots__ = (
+        "_hear", "_held", "_outbox", "_pace", "acked", "catching_up", "joined", "left", "sent",
+    )  # fmt: skip
+
+    def __init__(self, outbox: Outbox, hear: Callable[[Entry], None] | None = None) -> None:
+        """`hear` is called with each live event."""
         self._outbox = outbox
-        self._pace = pace
         self._hear = hear
         self._held: list[bytes] | None = []
-        self.catching_up = trio.CancelScope()
+        self._pace: trio.Lock | None = None
+        self.catching_up: trio.CancelScope | None = None
         self.joined = False
         self.left = False
         self.sent = 0
@@ -65,7 +67,20 @@ class Subscription:
     def leave(self) -> None:
         """Send nothing any more."""
         self.left = True
-        self.catching_up.cancel()
+        if self.catching_up is not None:
+            self.catching_up.cancel()
+
+    @contextmanager
+    def at_pace(self, pace: trio.Lock) -> Iterator[None]:
+        """Catch up inside: what is taken in waits for `pace`, which one of the connection's
+        subscriptions holds at a time: together they take no more room than one. Ends when the
+        client leaves the channel."""
+        self._pace = pace
+        with trio.CancelScope() as self.catching_up:
+            if self.left:
+                self.catching_up.cancel()
+            yield
+        self._pace = self.catching_up = None
 
     def hold(self) -> None:
         """Hold back what comes, until `start`."""
@@ -80,6 +95,7 @@ class Subscription:
     async def take(self, read: Callable[[], Awaitable[Page]]) -> Page:
         """Send a page at the reader's pace. Raises Left, and BrokenResourceError where the reader
         is slow or gone."""
+        assert self._pace is not None, "it is catching up"
         async with self._pace:
             await self._room()
             page = await read()

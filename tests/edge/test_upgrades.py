@@ -157,7 +157,7 @@ async def test_a_library_talks_to_it() -> None:
 
 async def test_a_handler_refuses_a_handshake_with_a_problem() -> None:
     async def refuse(handed: HandedOver) -> None:
-        assert handed.request.path == "/echo"
+        assert handed.path == "/echo"
         problem = problem_document("unauthenticated", "no token came with this")
         await handed.reject(401, problem, [(b"WWW-Authenticate", b"Bearer")])
 
@@ -209,10 +209,10 @@ async def test_an_accepted_websocket_outlives_the_time_for_handshakes() -> None:
 @pytest.mark.parametrize("accepts", [True, False], ids=["accepted", "unanswered"])
 async def test_a_handler_that_fails_is_reported_and_hurts_nobody_else(accepts: bool) -> None:
     async def fail(handed: HandedOver) -> None:
-        if handed.request.path == "/echo":
+        if handed.path == "/echo":
             return await echo_handler(handed)
         if accepts:
-            await handed.request.accept()
+            await handed.accept()
         raise RuntimeError("a fault in the handler")
 
     async with running_edge(websocket=fail) as edge:
@@ -237,9 +237,9 @@ async def test_a_handler_is_told_that_the_peer_left() -> None:
     left = trio.Event()
 
     async def listen(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
+        await handed.accept()
         try:
-            await connection.get_message()
+            await handed.get_message()
         except ConnectionClosed:
             left.set()
 
@@ -252,7 +252,7 @@ async def test_a_handler_is_told_that_the_peer_left() -> None:
 
 async def test_nothing_follows_a_close_frame() -> None:
     async def say_more(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep_putting, handed)
             await handed.close(4001, "enough")
