@@ -17,9 +17,6 @@ from pxbox.listening import Share, Solitary
 from pxbox.tcp import Wire
 from pxbox.ws.handover import Handshake, WebSocketHandler, hand_over
 
-# Few: the next ones come in the next turn of the event loop, which is late when the broker is busy,
-# so that a storm of connections waits in the kernel and not in front of everybody else.
-_ACCEPTED_PER_TURN = 4
 _TURNED_AWAY_AT_ONCE = 128
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _NO_ROOM_PAUSE_SECONDS = 0.1

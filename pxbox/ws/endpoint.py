@@ -136,9 +136,10 @@ class Endpoint:
         return sum(session.queued_bytes for session in self._sessions)
 
     async def run(self, draining: trio.Event) -> None:
-        """Do what all connections need, until cancelled: heartbeats, and their ends by time, by the
-        epoch's end, or when `draining` is set."""
+        """Do what all connections need, until cancelled: their admission, heartbeats, and their
+        ends by time, by the epoch's end, or when `draining` is set."""
         async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._admission.run)
             nursery.start_soon(self._beat)
             nursery.start_soon(self._expiries.run)
             nursery.start_soon(self._watch_epochs, nursery)

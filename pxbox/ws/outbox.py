@@ -7,7 +7,7 @@ and channel actors put finished frames into it, so that all leave in the order t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
@@ -26,6 +26,9 @@ _MERGED_BYTES = 256 * 1024
 
 JoinEvents = Callable[[list[bytes]], bytes]
 """Makes one finished frame of the payloads of several events, in their order."""
+
+
+_one_after_another: JoinEvents = b"".join
 
 
 @cache
@@ -93,7 +96,7 @@ class Outbox(trio.abc.Stream):
         self._nursery = nursery
         self._limits = limits
         self._join_events: JoinEvents | None = None
-        self._join_frames: JoinEvents = b"".join
+        self._join_frames: JoinEvents = _one_after_another
         self._waiting = _NOTHING
         self._head_sent = 0  # bytes of the first that waits which the kernel already has
         self._queued = 0
@@ -138,17 +141,16 @@ class Outbox(trio.abc.Stream):
         self._join_events = join
         self._join_frames = joining_frames(join)
 
-    def put_paced(self, frames: Sequence[bytes]) -> None:
-        """Send the frames of several events, after `wait_drained`.
+    def put_paced(self, several: Several) -> None:
+        """Send several events in one piece, after `wait_drained`.
 
         They are no lag of the peer's, however many are sent in this way: whoever does it takes
         turns with others, and gives little at a time.
         """
         if self._accepting:
-            if self._join_events is not None and len(frames) > 1:
-                self._offer(_Kind.REPLY, self._join_events([payload_of(one) for one in frames]))
-            else:
-                self._offer(_Kind.REPLY, b"".join(frames))
+            alone = len(several.encoded) == 1
+            data = several.encoded[0] if alone else several.joined(self._join_frames)
+            self._offer(_Kind.REPLY, data)
 
     async def wait_drained(self, below_bytes: int) -> None:
         """Wait until less than `below_bytes` wait here: the pace of a resume.

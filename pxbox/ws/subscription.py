@@ -8,11 +8,8 @@ from contextlib import contextmanager
 import trio
 
 from pxbox.model.channel import Entry, Several
-from pxbox.service.pages import Page
+from pxbox.service.pages import PIECE_BYTES, Page
 from pxbox.ws.outbox import Outbox
-
-# More of a resume is sent when less than this is queued for the reader, and so much at a time.
-_PACE_BYTES = 64 * 1024
 
 
 class Left(Exception):
@@ -100,27 +97,14 @@ class Subscription:
             await self._room()
             page = await read()
             sent = page.first - 1
-            for frames in _pieces(page.frames):
+            for piece in page.pieces:
                 await self._room()
-                self._outbox.put_paced(frames)
-                sent += len(frames)
+                self._outbox.put_paced(piece)
+                sent += len(piece.encoded)
                 self.sent = sent
             return page
 
     async def _room(self) -> None:
-        await self._outbox.wait_drained(_PACE_BYTES)
+        await self._outbox.wait_drained(PIECE_BYTES)
         if self.left:
             raise Left
-
-
-def _pieces(frames: list[bytes]) -> Iterator[list[bytes]]:
-    piece: list[bytes] = []
-    size_bytes = 0
-    for frame in frames:
-        if piece and size_bytes + len(frame) > _PACE_BYTES:
-            yield piece
-            piece, size_bytes = [], 0
-        piece.append(frame)
-        size_bytes += len(frame)
-    if piece:
-        yield piece

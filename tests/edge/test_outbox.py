@@ -224,7 +224,7 @@ async def test_events_of_a_resume_are_no_lag_however_many_they_are() -> None:
         async def resume() -> None:
             for at in range(0, len(events), 10):
                 await outbox.wait_drained(SMALL.waiting_bytes // 2)
-                outbox.put_paced(events[at : at + 10])
+                outbox.put_paced(Several(events[at : at + 10]))
                 assert outbox.queued_bytes <= SMALL.waiting_bytes // 2 + 10 * len(events[0])
 
         async with trio.open_nursery() as nursery:
@@ -238,8 +238,8 @@ async def test_events_of_a_resume_are_no_lag_however_many_they_are() -> None:
 async def test_a_page_of_a_resume_is_one_frame_for_who_reads_several_events_at_once() -> None:
     async with connected() as (outbox, reader):
         outbox.merge_events(lambda payloads: text_frame(b"+".join(payloads)))
-        outbox.put_paced([text_frame(b"a"), text_frame(b"b")])
-        outbox.put_paced([text_frame(b"c")])
+        outbox.put_paced(Several([text_frame(b"a"), text_frame(b"b")]))
+        outbox.put_paced(Several([text_frame(b"c")]))
         wanted = text_frame(b"a+b") + text_frame(b"c")
         assert await reader.exactly(len(wanted)) == wanted
 
