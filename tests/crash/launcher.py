@@ -23,9 +23,9 @@ import asyncpg
 import msgspec
 import trio
 
-import pxbox.app
+import pxbox.app.transports
 import pxbox.cli.greeting
-import pxbox.cli.serve  # noqa: F401 (imported before the fork, as is greeting)
+import pxbox.cli.serve  # noqa: F401 (imported before the fork, as are the others)
 from actors.journal import Commit, Committed, Conflict
 from pxbox.cli import main
 from pxbox.ports import Append

@@ -16,7 +16,7 @@ import structlog
 import trio
 from structlog.testing import LogCapture
 
-from pxbox.app import Core, _core
+from pxbox.app.core import Base, Choices, Core, open_core
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import LocalStorage
 from pxbox.domain.allowlist import Allowlist
@@ -142,18 +142,9 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         reader = Reader(url)
         reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
-        async with _core(
-            residents,
-            reader,
-            url,
-            "memory://",
-            installation,
-            cast(Log, log),
-            Thresholds(),
-            storage,
-            100 * MEGABYTE,
-            Fetcher(Allowlist()),
-        ) as core:
+        base = Base(residents, reader, url, "memory://", installation, cast(Log, log))
+        choices = Choices(Thresholds(), storage, 100 * MEGABYTE, Fetcher(Allowlist()))
+        async with open_core(base, choices) as core:
             yield Broker(core, url)
     shutil.rmtree(directory)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []
