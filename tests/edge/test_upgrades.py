@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 from trio_websocket import ConnectionClosed
 
 from pxbox.edge import EdgeLimits
 from pxbox.ws.frames import text_frame
 from pxbox.ws.handover import HandedOver, WebSocketLimits, problem_document
-from tests.edge.clients import CLOSE, TEXT, close_frame, masked, read_close, read_frame, upgraded
+from tests.edge.clients import (
+    CLOSE,
+    PONG,
+    TEXT,
+    close_frame,
+    masked,
+    read_close,
+    read_frame,
+    upgraded,
+)
 from tests.edge.running import HANDSHAKE, PATIENCE_SECONDS, echo_handler, running_edge
 
 GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -271,3 +281,40 @@ async def keep_putting(handed: HandedOver) -> None:
     while True:
         handed.outbox.put(text_frame(b"more"))
         await trio.lowlevel.checkpoint()
+
+
+async def test_an_idle_websocket_is_one_task_and_keeps_nothing_of_its_handshake() -> None:
+    """Its server's side: five thousand of them are to fit into little memory."""
+    kept: list[HandedOver] = []
+
+    async def wait_for_messages(handed: HandedOver) -> None:
+        kept.append(handed)
+        await handed.accept()
+        await handed.get_message()
+
+    async with running_edge(websocket=wait_for_messages) as edge:
+        before = trio.lowlevel.current_statistics().tasks_living
+        for _ in range(5):
+            peer = await upgraded(await edge.peer(), HANDSHAKE)
+            await peer.send(masked(PONG, b""))
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().tasks_living == before + 5
+        of_libraries = ("h11", "hypercorn", "wsproto", "trio_websocket")
+        for one in kept:
+            assert one.answered
+            names = {type(found).__module__.split(".")[0] for found in reachable(one)}
+            assert not names.intersection(of_libraries)
+
+
+def reachable(start: object) -> list[object]:
+    """What this object leads to in its own attributes, and theirs."""
+    found: list[object] = []
+    waiting = [start]
+    while waiting:
+        one = waiting.pop()
+        if any(one is seen for seen in found):
+            continue
+        found.append(one)
+        names = getattr(type(one), "__slots__", ()) if not isinstance(one, trio.Nursery) else ()
+        waiting += [getattr(one, name) for name in names if hasattr(one, name)]
+    return found
