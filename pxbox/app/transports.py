@@ -82,7 +82,7 @@ async def serve_transports(
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
         http=HttpHost(
-            with_page(read_site(), make_app(surface)),
+            with_page(read_site(core.parts.files.storage.origin), make_app(surface)),
             connection_fault,
             carries_payload,
             carries_file,
