@@ -468,10 +468,6 @@ def require_servable(settings: Settings) -> None:
             "--answer-seconds must not be greater than --heartbeat-seconds: an answer belongs to "
             "the last heartbeat."
         )
-    if settings.flows and settings.workers > 1:
-        raise SettingsError(
-            "--flows is for one broker process; with --workers, run `pxbox worker` beside it."
-        )
     if settings.files_url and settings.files_dir:
         raise SettingsError(
             "--files-url (PXBOX_FILES_URL) and --files-dir (PXBOX_FILES_DIR) are both set: files "

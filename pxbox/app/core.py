@@ -47,8 +47,10 @@ from pxbox.service.adopting import Adoptions
 from pxbox.service.channels import Channels
 from pxbox.service.core import Files, Parts
 from pxbox.service.directory import Directory
+from pxbox.service.entrusted import Entrusted
 from pxbox.service.epoch import Epoch
 from pxbox.service.files import AnsweredFiles
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.reach import Deliveries
 from pxbox.service.requests import reply_to_keep
@@ -183,8 +185,9 @@ def _join_parts(
     base: Base, choices: Choices, system: System, telling: _Telling, pool: ValidationPool
 ) -> Parts:
     reader, views, journal = base.reader, telling.views, telling.journal
-    registry, table = Registry(reader), FileTable(reader)
-    storage, adoptions = choices.storage, Adoptions(table, choices.storage)
+    registry, flows = Registry(reader), FlowViews(reader, views)
+    table, storage = FileTable(reader), choices.storage
+    adoptions = Adoptions(table, storage)
     # A bucket has nothing that could be added to.
     drafts = Drafts(storage) if isinstance(storage, LocalStorage) else None
     return Parts(
@@ -198,7 +201,9 @@ def _join_parts(
         registry=registry,
         documents=Documents(pool),
         channels=telling.channels,
-        flows=FlowViews(reader, views),
+        flows=flows,
+        flow_figures=FlowFigures(flows),
+        entrusted=Entrusted(),
         acknowledgements=Acknowledgements(Acknowledged(reader), telling.channels.epoch),
         room=Room(),
         inbox=Inbox(reader),
@@ -251,3 +256,4 @@ def _start(nursery: trio.Nursery, telling: _Telling, parts: Parts, log: Log) -> 
     nursery.start_soon(parts.acknowledgements.run, waits("acknowledgements wait"))
     nursery.start_soon(telling.deliveries.run, waits("delivery health waits"))
     nursery.start_soon(telling.deliveries.look, waits("delivery health waits"))
+    nursery.start_soon(parts.flow_figures.look, waits("flows are not counted"))

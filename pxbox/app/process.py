@@ -32,15 +32,21 @@ from pxbox.settings import OperatorError, Settings, raise_operators
 OnListening = Callable[[int, str], None]
 
 
-def run(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
+def run(
+    settings: Settings,
+    on_listening: OnListening,
+    berth: Berth | None = None,
+    before_draining: Callable[[], None] | None = None,
+) -> None:
     """Run a broker until SIGTERM or SIGINT, then drain.
 
     `on_listening(port, secret)` is called once requests can be served; the secret signs tokens.
-    `berth` is that of one worker among several. Raises OperatorError.
+    `berth` is that of one worker among several. `before_draining` is called in a thread while
+    everything is served still; a second signal does not wait for it. Raises OperatorError.
     """
     _allow_many_connections()
     try:
-        trio.run(_serve, settings, on_listening, berth)
+        trio.run(_serve, settings, on_listening, berth, before_draining)
     except BaseExceptionGroup as group:
         raise_operators(group)
 
@@ -51,7 +57,12 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(settings: Settings, on_listening: OnListening, berth: Berth | None) -> None:
+async def _serve(
+    settings: Settings,
+    on_listening: OnListening,
+    berth: Berth | None,
+    before_draining: Callable[[], None] | None,
+) -> None:
     log = configure_log(settings.log_level, settings.log_format)
     secret = signing_secret(settings)
 
@@ -75,7 +86,9 @@ async def _serve(settings: Settings, on_listening: OnListening, berth: Berth | N
         )
         base = Base(residents, reader, database_url, redis_url, installation, log)
         core = await stack.enter_async_context(open_core(base, choices))
-        await serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
+        await serve_transports(
+            settings, core, lambda port: on_listening(port, secret), berth, before_draining, log
+        )
 
 
 async def _servers(stack: AsyncExitStack, settings: Settings, log: Log) -> tuple[str, str]:

@@ -46,6 +46,8 @@ from pxbox.service.acknowledgements import Acknowledgements
 from pxbox.service.adopting import Adoptions
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
+from pxbox.service.entrusted import Entrusted
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.reach import Deliveries
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
@@ -84,6 +86,8 @@ class Parts:
     documents: Documents
     channels: Channels
     flows: FlowViews
+    flow_figures: FlowFigures
+    entrusted: Entrusted
     acknowledgements: Acknowledgements
     room: Room
     inbox: Inbox
