@@ -19,10 +19,11 @@ import msgspec
 
 from pxbox.client.errors import Conflict, ValidationFailed
 from pxbox.client.schemas import to_json
+from pxbox.flows.ending import Ending
 from pxbox.flows.errors import Parked
 from pxbox.flows.history import History, Record
 from pxbox.flows.kinds import Cursor, FlowKind
-from pxbox.flows.run import Ending, Run
+from pxbox.flows.run import Run
 from pxbox.model.flow import OPEN_FLOW, FlowStatus, WaitKind, WaitOutcome
 from pxbox.model.flow_wire import Checkpointed, LeasedFlow, StepView, WaitView
 
