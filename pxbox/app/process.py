@@ -13,9 +13,9 @@ from threading import Thread
 import trio
 
 from pxbox.app.berth import Berth
+from pxbox.app.storage import open_storage
 from pxbox.auth.keys import derive, fingerprint, signing_secret
 from pxbox.blobs.links import Links
-from pxbox.blobs.local import LocalStorage
 from pxbox.domain.inbox import Thresholds
 from pxbox.embedded import logged, open_missing
 from pxbox.jobs import open_residents
@@ -76,7 +76,11 @@ async def _serve(
         installation = await _installation(reader, secret)
         choices = Choices(
             _thresholds(settings),
-            await _storage(settings, secret),
+            await open_storage(
+                settings,
+                Links(derive(secret, "files")),
+                lambda why: log.warning("the object store fails", reason=why),
+            ),
             settings.max_file_mb * MEGABYTE,
             Fetcher(settings.schema_allow),
         )
@@ -131,16 +135,3 @@ def _thresholds(settings: Settings) -> Thresholds:
         timedelta(seconds=settings.inbox_attention_seconds),
         timedelta(seconds=settings.inbox_due_soon_seconds),
     )
-
-
-async def _storage(settings: Settings, secret: str) -> LocalStorage:
-    """Where files are kept, ready for use."""
-    directory = settings.files_dir or settings.data_dir / "files"
-    storage = LocalStorage(directory, Links(derive(secret, "files")))
-    try:
-        await trio.to_thread.run_sync(storage.open)
-    except OSError as error:
-        raise OperatorError(
-            f"files cannot be kept in {directory}: {error.strerror}; choose another --files-dir"
-        ) from None
-    return storage

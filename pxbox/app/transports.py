@@ -82,7 +82,7 @@ async def serve_transports(
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
         http=HttpHost(
-            with_page(read_site(), make_app(surface)),
+            with_page(read_site(core.parts.files.storage.origin), make_app(surface)),
             connection_fault,
             carries_payload,
             carries_file,
@@ -103,7 +103,7 @@ async def serve_transports(
 
     async with trio.open_nursery() as nursery:
         await nursery.start(_drain_on_signal, drain, before_draining, log)
-        nursery.start_soon(endpoint.beat)
+        nursery.start_soon(endpoint.run, draining)
         keep_house(nursery, settings, core.parts, log)
         if who.issuer is not None:
             nursery.start_soon(who.issuer.run)
