@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from pxbox.cli.calling import call
@@ -136,8 +138,18 @@ async def _read(
     request = await px.requests.get(id)
     response = await _response(px, request)
     holder = request.claim.by if request.claim is not None else None
+    if named and interactive():
+        await mark_opened(px, request)
     concerned = (*request.to, holder, request.closed_by) if named else ()
     return request, response, await names_of(px, concerned)
+
+
+async def mark_opened(px: AsyncPxBox, request: wire.RequestDetail) -> None:
+    """A person has it before the eyes: to a responder it is new no more."""
+    if request.inquiry is not None and not request.inquiry.read:
+        # That it cannot be marked now is no reason not to show it.
+        with suppress(errors.PxBoxError):
+            await px.marks.read(request.id)
 
 
 async def _response(px: AsyncPxBox, request: wire.RequestDetail) -> wire.Response | None:
