@@ -24,6 +24,7 @@ from pxbox.model.errors import (
     InternalError,
     MethodNotAllowed,
     PxError,
+    RangeNotSatisfiable,
 )  # fmt: skip
 from pxbox.model.file import FileFacts
 from pxbox.model.ids import new_ulid
@@ -129,18 +130,19 @@ class _Exchange:
     async def _download(self, file_id: str) -> None:
         found = await files.download(self._parts, file_id, self._query)
         size, etag = found.file.size, f'"{found.file.sha256}"'.encode()
-        headers = [*_SAFE, (b"etag", etag), (b"accept-ranges", b"bytes"), *_naming(found.file)]
+        headers = [*_SAFE, (b"etag", etag), (b"accept-ranges", b"bytes")]
         if _lists(self._headers.get(b"if-none-match", b""), etag):
             await self._begin(304, headers)
             await self._send({"type": "http.response.body", "body": b""})
             return
         wanted = self._range(size, etag)
         if wanted is None:
-            headers.append((b"content-range", b"bytes */%d" % size))
-            await self._begin(416, [*headers, (b"content-length", b"0")])
-            await self._send({"type": "http.response.body", "body": b""})
+            reply = reply_problem(RangeNotSatisfiable(f"the file has {size:,} bytes"))
+            reply.headers["content-range"] = f"bytes */{size}"
+            await self._reply(reply)
             return
         start, end, status = wanted
+        headers += _naming(found.file)
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
         await self._begin(status, [*headers, (b"content-length", b"%d" % (end - start))])
