@@ -18,7 +18,7 @@ from pxbox.behaviors.flow import FlowActor, FlowSurroundings
 from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import RequestActor, Surroundings
-from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.storage import Storage
 from pxbox.domain.inbox import Thresholds
 from pxbox.model.errors import PxError
 from pxbox.observe import Log, said
@@ -41,11 +41,14 @@ from pxbox.postgres.views import Views
 from pxbox.references.fetcher import Fetcher
 from pxbox.references.library import Library
 from pxbox.service.acknowledgements import Acknowledgements
+from pxbox.service.adopting import Adoptions
 from pxbox.service.channels import Channels
 from pxbox.service.core import Files, Parts
 from pxbox.service.directory import Directory
+from pxbox.service.entrusted import Entrusted
 from pxbox.service.epoch import Epoch
 from pxbox.service.files import AnsweredFiles
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.flows import reply_to_keep as flow_reply_to_keep
 from pxbox.service.reach import Deliveries
 from pxbox.service.requests import reply_to_keep
@@ -92,7 +95,7 @@ class Choices:
     """What the operator has a say in."""
 
     thresholds: Thresholds
-    storage: LocalStorage
+    storage: Storage
     most_file_bytes: int
     fetcher: Fetcher
 
@@ -180,7 +183,9 @@ def _join_parts(
     base: Base, choices: Choices, system: System, telling: _Telling, pool: ValidationPool
 ) -> Parts:
     reader, views, journal = base.reader, telling.views, telling.journal
-    registry = Registry(reader)
+    registry, flows = Registry(reader), FlowViews(reader, views)
+    table = FileTable(reader)
+    adoptions = Adoptions(table, choices.storage)
     return Parts(
         system=system,
         journal=journal,
@@ -192,7 +197,9 @@ def _join_parts(
         registry=registry,
         documents=Documents(pool),
         channels=telling.channels,
-        flows=FlowViews(reader, views),
+        flows=flows,
+        flow_figures=FlowFigures(flows),
+        entrusted=Entrusted(),
         acknowledgements=Acknowledgements(Acknowledged(reader), telling.channels.epoch),
         room=Room(),
         inbox=Inbox(reader),
@@ -203,7 +210,7 @@ def _join_parts(
         deliveries=telling.deliveries,
         jobs=Jobs(reader),
         logins=Logins(reader),
-        files=Files(FileTable(reader), choices.storage, choices.most_file_bytes, journal.now),
+        files=Files(table, choices.storage, adoptions, choices.most_file_bytes, journal.now),
     )
 
 
@@ -212,7 +219,7 @@ def _register_actors(system: System, telling: _Telling, parts: Parts) -> None:
     refusals = (PxError, LogUnavailable)
     requests = Surroundings(
         journal, parts.directory, views, parts.schemas, reply_to_keep, shelf,
-        AnsweredFiles(files.table, files.storage, parts.schemas),
+        AnsweredFiles(files.table, parts.schemas),
     )  # fmt: skip
     flows = FlowSurroundings(journal, parts.flows, flow_reply_to_keep)
     watch = Watch(telling.relay.watch, telling.relay.unwatch)
@@ -235,9 +242,14 @@ def _start(nursery: trio.Nursery, telling: _Telling, parts: Parts, log: Log) -> 
 
     nursery.start_soon(telling.relay.run)
     nursery.start_soon(telling.watch_epoch.run)
+    nursery.start_soon(
+        parts.files.adoptions.run,
+        lambda error: log.error("fault", operation="files", exc_info=error),
+    )
     nursery.start_soon(alarm_clock(parts.system, parts.views, log).run)
     nursery.start_soon(courier(parts.system, parts.flows, log).run)
     nursery.start_soon(end_lost_workers, parts, log)
     nursery.start_soon(parts.acknowledgements.run, waits("acknowledgements wait"))
     nursery.start_soon(telling.deliveries.run, waits("delivery health waits"))
     nursery.start_soon(telling.deliveries.look, waits("delivery health waits"))
+    nursery.start_soon(parts.flow_figures.look, waits("flows are not counted"))

@@ -13,9 +13,9 @@ from threading import Thread
 import trio
 
 from pxbox.app.berth import Berth
+from pxbox.app.storage import open_storage
 from pxbox.auth.keys import derive, fingerprint, signing_secret
 from pxbox.blobs.links import Links
-from pxbox.blobs.local import LocalStorage
 from pxbox.domain.inbox import Thresholds
 from pxbox.embedded import logged, open_missing
 from pxbox.jobs import open_residents
@@ -32,15 +32,21 @@ from pxbox.settings import OperatorError, Settings, raise_operators
 OnListening = Callable[[int, str], None]
 
 
-def run(settings: Settings, on_listening: OnListening, berth: Berth | None = None) -> None:
+def run(
+    settings: Settings,
+    on_listening: OnListening,
+    berth: Berth | None = None,
+    before_draining: Callable[[], None] | None = None,
+) -> None:
     """Run a broker until SIGTERM or SIGINT, then drain.
 
     `on_listening(port, secret)` is called once requests can be served; the secret signs tokens.
-    `berth` is that of one worker among several. Raises OperatorError.
+    `berth` is that of one worker among several. `before_draining` is called in a thread while
+    everything is served still; a second signal does not wait for it. Raises OperatorError.
     """
     _allow_many_connections()
     try:
-        trio.run(_serve, settings, on_listening, berth)
+        trio.run(_serve, settings, on_listening, berth, before_draining)
     except BaseExceptionGroup as group:
         raise_operators(group)
 
@@ -51,7 +57,12 @@ def _allow_many_connections() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
-async def _serve(settings: Settings, on_listening: OnListening, berth: Berth | None) -> None:
+async def _serve(
+    settings: Settings,
+    on_listening: OnListening,
+    berth: Berth | None,
+    before_draining: Callable[[], None] | None,
+) -> None:
     log = configure_log(settings.log_level, settings.log_format)
     secret = signing_secret(settings)
 
@@ -65,13 +76,19 @@ async def _serve(settings: Settings, on_listening: OnListening, berth: Berth | N
         installation = await _installation(reader, secret)
         choices = Choices(
             _thresholds(settings),
-            await _storage(settings, secret),
+            await open_storage(
+                settings,
+                Links(derive(secret, "files")),
+                lambda why: log.warning("the object store fails", reason=why),
+            ),
             settings.max_file_mb * MEGABYTE,
             Fetcher(settings.schema_allow),
         )
         base = Base(residents, reader, database_url, redis_url, installation, log)
         core = await stack.enter_async_context(open_core(base, choices))
-        await serve_transports(settings, core, lambda port: on_listening(port, secret), berth, log)
+        await serve_transports(
+            settings, core, lambda port: on_listening(port, secret), berth, before_draining, log
+        )
 
 
 async def _servers(stack: AsyncExitStack, settings: Settings, log: Log) -> tuple[str, str]:
@@ -118,16 +135,3 @@ def _thresholds(settings: Settings) -> Thresholds:
         timedelta(seconds=settings.inbox_attention_seconds),
         timedelta(seconds=settings.inbox_due_soon_seconds),
     )
-
-
-async def _storage(settings: Settings, secret: str) -> LocalStorage:
-    """Where files are kept, ready for use."""
-    directory = settings.files_dir or settings.data_dir / "files"
-    storage = LocalStorage(directory, Links(derive(secret, "files")))
-    try:
-        await trio.to_thread.run_sync(storage.open)
-    except OSError as error:
-        raise OperatorError(
-            f"files cannot be kept in {directory}: {error.strerror}; choose another --files-dir"
-        ) from None
-    return storage

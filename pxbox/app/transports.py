@@ -19,7 +19,7 @@ from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.model.errors import Draining, PxError
 from pxbox.model.file import MEGABYTE
 from pxbox.observe import Log, Metrics
-from pxbox.readings import readings
+from pxbox.readings import edge_readings, readings
 from pxbox.rest.app import Surface, make_app
 from pxbox.rest.routes import carries_file, carries_payload
 from pxbox.settings import OperatorError, Settings
@@ -37,6 +37,7 @@ async def serve_transports(
     core: Core,
     on_listening: Callable[[int], None],
     berth: Berth | None,
+    before_draining: Callable[[], None] | None,
     log: Log,
 ) -> None:
     """Serve until told to stop, then drain."""
@@ -81,7 +82,7 @@ async def serve_transports(
     endpoint = Endpoint(core.parts, who, Observers(fault, metrics.command), terms)
     edge = Edge(
         http=HttpHost(
-            with_page(read_site(), make_app(surface)),
+            with_page(read_site(core.parts.files.storage.origin), make_app(surface)),
             connection_fault,
             carries_payload,
             carries_file,
@@ -90,11 +91,9 @@ async def serve_transports(
         limits=_edge_limits(settings),
         share=None if berth is None else berth.share(),
     )
-    metrics.read_from(
-        lambda: readings(
-            core.system, core.journal, core.relay, core.parts.deliveries, edge, endpoint
-        )
-    )
+    metrics.show(core.parts.flow_figures.wakes)
+    metrics.read_from(lambda: readings(core.system, core.journal, core.relay, core.parts))
+    metrics.read_from(lambda: edge_readings(edge, endpoint))
     listeners = await _listen(settings) if berth is None else berth.listeners()
     port = listeners[0].getsockname()[1]
 
@@ -103,8 +102,8 @@ async def serve_transports(
         core.parts.channels.drain()
 
     async with trio.open_nursery() as nursery:
-        await nursery.start(_drain_on_signal, drain, log)
-        nursery.start_soon(endpoint.beat)
+        await nursery.start(_drain_on_signal, drain, before_draining, log)
+        nursery.start_soon(endpoint.run, draining)
         keep_house(nursery, settings, core.parts, log)
         if who.issuer is not None:
             nursery.start_soon(who.issuer.run)
@@ -150,11 +149,21 @@ def _edge_limits(settings: Settings) -> EdgeLimits:
 
 async def _drain_on_signal(
     drain: Callable[[], None],
+    before: Callable[[], None] | None,
     log: Log,
     task_status: trio.TaskStatus[None] = trio.TASK_STATUS_IGNORED,
 ) -> None:
+    async def drain_after(before: Callable[[], None]) -> None:
+        await trio.to_thread.run_sync(before, abandon_on_cancel=True)
+        drain()
+
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         task_status.started()
-        async for number in signals:
-            log.info("draining", signal=signal.Signals(number).name)
-            drain()
+        async with trio.open_nursery() as nursery:
+            async for number in signals:
+                log.info("draining", signal=signal.Signals(number).name)
+                if before is None:
+                    drain()
+                else:
+                    nursery.start_soon(drain_after, before)
+                    before = None

@@ -21,7 +21,7 @@ from pxbox.observe import Log, said
 from pxbox.postgres.flow_views import FlowViews, TakenMessage
 from pxbox.postgres.views import Views
 from pxbox.service import jobs, workers
-from pxbox.service.collecting import collect
+from pxbox.service.collecting import Collector
 from pxbox.service.core import ASK_SECONDS, Parts
 from pxbox.settings import Settings
 
@@ -51,7 +51,7 @@ def keep_house(nursery: trio.Nursery, settings: Settings, parts: Parts, log: Log
     if answered or unanswered:
         requests = partial(jobs.purge, parts, answered, unanswered)
         nursery.start_soon(purge_at_times, requests, failed)
-    nursery.start_soon(purge_at_times, partial(collect, parts.files), failed, _FILES_AT_ONCE)
+    nursery.start_soon(purge_at_times, Collector(parts.files).collect, failed, _FILES_AT_ONCE)
     events = partial(parts.log.purge, kept)
     nursery.start_soon(purge_at_times, events, failed, MOST_EVENTS_AT_ONCE)
 

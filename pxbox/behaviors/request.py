@@ -33,7 +33,7 @@ from pxbox.model.errors import (
     PxError,
     WrongStatus,
 )  # fmt: skip
-from pxbox.model.file import FileFacts
+from pxbox.model.file import Referral
 from pxbox.model.mark import Mark
 from pxbox.model.request import OPEN, Request
 
@@ -63,7 +63,7 @@ class Files(Protocol):
 
     async def of(
         self, request: Request, entity: str, value: object, named: Sequence[str]
-    ) -> tuple[FileFacts, ...]:
+    ) -> tuple[Referral, ...]:
         """Those of an answer by this entity; raises PxErrors where they are not as asked for."""
         ...
 
@@ -152,7 +152,14 @@ class RequestActor:
         text = None
         if message.answer is not None:
             assert isinstance(event, domain.Answered), "an answer comes with its command"
-            event = await self._check_answer(request, event, message.answer)
+            await self._check_answer(request, message.answer)
+            referrals = await self._referrals(request, event, message.answer)
+            sure = [one.file.kept for one in referrals if one.file.id in message.answer.sure]
+            files = tuple(kept for kept in sure if kept is not None)
+            if len(files) < len(referrals):
+                # Reading them may take minutes, and others wait for this turn.
+                return Done(request, unsure=referrals)
+            event = replace(event, files=files)
             text = AnswerText(message.answer.payload.decode(), message.answer.client)
         commit, after = commits.transition(request, event, now, text, author=message.author)
         return await self._commit(commit, Done(after), message)
@@ -174,18 +181,19 @@ class RequestActor:
             return Done(request, mark=await self._mark(command.by.entity))
         return Done(request)
 
-    async def _check_answer(
-        self, request: Request, event: domain.Answered, answer: GivenAnswer
-    ) -> domain.Answered:
-        """The event with the files that the answer refers to."""
+    async def _check_answer(self, request: Request, answer: GivenAnswer) -> None:
         errors = await self._around.answers.check(request.schema_hash, answer.payload, answer.value)
         if errors:
             raise InvalidAnswer("the answer does not satisfy the schema", errors=errors)
+
+    async def _referrals(
+        self, request: Request, event: domain.Answered, answer: GivenAnswer
+    ) -> tuple[Referral, ...]:
+        """The files that the answer refers to."""
         if request.files_policy is None and not answer.files:
-            return event
+            return ()
         assert event.by is not None, "a default answer is not given"
-        files = await self._around.files.of(request, event.by, answer.value, answer.files)
-        return replace(event, files=files)
+        return await self._around.files.of(request, event.by, answer.value, answer.files)
 
     async def _refuse(self, message: Act, refusal: PxError) -> Done:
         try:

@@ -52,9 +52,10 @@ class FileView(Reply):
 
 
 class FileSigned(Reply):
-    """Where the file is to be uploaded, beginning before `expires_at`."""
+    """Where the file is to be uploaded, with which headers, beginning before `expires_at`."""
 
     file_id: str
     put_url: str
+    put_headers: dict[str, str]
     get_url: str
     expires_at: datetime
