@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from datetime import datetime
 from itertools import accumulate
 from typing import Any, TypeVar
 
@@ -47,6 +48,7 @@ _MOST_MESSAGE = 300
 _decode_any = msgspec.json.Decoder().decode
 _PATH = re.compile(r"(.*) - at `(?:key in )?\$([^`]*)`\Z", re.DOTALL)
 # A member of an object of any keys is only `[...]` there: the pointer ends before it.
+_DATE = re.compile(r"[0-9]{4}-")
 _STEP = re.compile(r"\.([^.\[\]]+)|\[([0-9]+)\]")
 
 
@@ -122,9 +124,30 @@ def convert_input(members: dict[str, str], type: type[T]) -> T:
         if isinstance(text, str) and "\0" in text:
             raise _nul()
     try:
-        return msgspec.convert(members, type, strict=False)
+        value = msgspec.convert(members, type, strict=False)
     except msgspec.ValidationError as error:
         raise invalid_input(error) from None
+    if isinstance(value, msgspec.Struct):
+        _refuse_leniency(members, value)
+    return value
+
+
+def _refuse_leniency(members: dict[str, str], value: msgspec.Struct) -> None:
+    """Raise InvalidRequest where msgspec took a text for more than the contract does: `null` for
+    nothing at all, and a number for the seconds since 1970."""
+    for place in msgspec.structs.fields(value):
+        text = members.get(place.encode_name)
+        read = getattr(value, place.name)
+        if text is None:
+            continue
+        if read is None:
+            why = "leave it out to say nothing"
+        elif isinstance(read, datetime) and not _DATE.match(text):
+            why = "expected a time such as 2031-01-31T12:00:00Z"
+        else:
+            continue
+        pointer, message = f"/{place.encode_name}", f"got {text[:64]!r}; {why}"
+        raise InvalidRequest(f"{pointer}: {message}", errors=[FieldError(pointer, message, "type")])
 
 
 def invalid_input(error: msgspec.ValidationError) -> InvalidRequest:

@@ -181,6 +181,12 @@ class FileUrlRefused(PxError):
     code = "file_url_refused"
 
 
+class RangeNotSatisfiable(PxError):
+    """A file has no bytes where some were asked for (RFC 9110, 15.5.17)."""
+
+    code = "range_not_satisfiable"
+
+
 class FileExists(PxError):
     """Another content was uploaded as this file before; it never changes."""
 

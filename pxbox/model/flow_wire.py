@@ -19,6 +19,7 @@ Version = Annotated[int, Meta(ge=1, le=1_000_000)]
 Key = Annotated[str, Meta(min_length=1, max_length=256)]
 Digest = Annotated[str, Meta(max_length=64)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Ulid = Annotated[str, Meta(pattern=r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z")]
 Count = Annotated[int, Meta(ge=0, le=9_223_372_036_854_775_807)]
 
 
@@ -133,7 +134,7 @@ class CheckpointFlow(FlowId):
     wake: Count | None = None
     steps: Annotated[list[NewStep], Meta(max_length=1000)] = field(default_factory=list)
     waits: Annotated[list[NewWait], Meta(max_length=1000)] = field(default_factory=list)
-    cancels: Annotated[list[str], Meta(max_length=1000)] = field(default_factory=list)
+    cancels: Annotated[list[Ulid], Meta(max_length=1000)] = field(default_factory=list)
     cursor: Raw | UnsetType = UNSET
     text: Annotated[str, Meta(max_length=256)] | None = None
     result: Raw | UnsetType = UNSET
@@ -172,13 +173,13 @@ class LeaseFlows(SessionId):
     a lost connection."""
 
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
-    held: dict[str, int] | None = None
+    held: dict[Ulid, Count] | None = None
 
 
 class HandBack(SessionId):
     """Give up flows; another worker may have them at once."""
 
-    flow_ids: Annotated[list[str], Meta(max_length=1000)]
+    flow_ids: Annotated[list[Ulid], Meta(max_length=1000)]
 
 
 class FlowSummary(Reply):

@@ -12,6 +12,7 @@ import trio
 from quart_trio import QuartTrio
 from werkzeug import exceptions
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, Map
 
 from pxbox.auth import Authenticator
 from pxbox.auth.headers import Headers
@@ -64,6 +65,7 @@ class Surface:
 def make_app(surface: Surface) -> QuartTrio:
     """The ASGI application of all of REST."""
     app = QuartTrio("pxbox", static_folder=None)
+    app.url_map.converters["but"] = _AnyBut
     app.config["MAX_CONTENT_LENGTH"] = surface.max_payload_bytes
     for route in ROUTES:
         _add(app, surface, route.method, route.path, route.operation, _operation(surface, route))
@@ -81,6 +83,33 @@ def make_app(surface: Surface) -> QuartTrio:
         with_contents(routed, *around), *around
     )
     return app
+
+
+class _AnyBut(BaseConverter):
+    """Any member of a path but these names."""
+
+    def __init__(self, map: Map, *names: str) -> None:
+        super().__init__(map)
+        self.regex = rf"(?!(?:{'|'.join(names)})\Z)[^/]+"
+
+
+def _rule(path: str) -> str:
+    """A path of the table as Quart's rule.
+
+    What is a word of its own in one path is no id in another: `/v1/requests/bulk` would take GET
+    where `/v1/requests/{id}` does.
+    """
+    parts = path.split("/")
+    rule = []
+    for place, part in enumerate(parts):
+        words = [
+            other[place]
+            for other in (route.path.split("/") for route in ROUTES)
+            if len(other) == len(parts) and other[:place] == parts[:place] and other[place] != part
+        ]
+        but = f"but({', '.join(map(repr, words))}):" if words else ""
+        rule.append(f"<{but}{part[1:-1]}>" if part.startswith("{") else part)
+    return "/".join(rule)
 
 
 PathMembers = dict[str, str]
@@ -140,7 +169,7 @@ def _sender() -> tuple[Headers, str]:
 def _add(
     app: QuartTrio, surface: Surface, method: str, path: str, operation: str, serve: Serve
 ) -> None:
-    rule = path.replace("{", "<").replace("}", ">")
+    rule = _rule(path)
 
     async def view(**path_members: str) -> quart.Response:
         started = trio.current_time()

@@ -17,9 +17,9 @@ from urllib.parse import quote
 import msgspec
 
 from pxbox.blobs.storage import FileGone
-from pxbox.model.errors import MethodNotAllowed, Unavailable
+from pxbox.model.errors import MethodNotAllowed, RangeNotSatisfiable, Unavailable
 from pxbox.model.file import FileFacts
-from pxbox.rest.call import JSON, RestReply
+from pxbox.rest.call import JSON, RestReply, reply_problem
 from pxbox.rest.exchange import ASGI, SAFE, Exchange, Headers, Observe, OnFault, PeerLeft
 from pxbox.service import files
 from pxbox.service.core import Parts
@@ -79,18 +79,19 @@ class _Content:
     async def _download(self) -> None:
         found = await files.download(self._parts, self._file_id, self._exchange.query)
         size, etag = found.file.size, f'"{found.file.sha256}"'.encode()
-        headers = [*SAFE, (b"etag", etag), (b"accept-ranges", b"bytes"), *_naming(found.file)]
+        headers = [*SAFE, (b"etag", etag), (b"accept-ranges", b"bytes")]
         if _lists(self._exchange.headers.get(b"if-none-match", b""), etag):
             await self._exchange.begin(304, headers)
             await self._exchange.end()
             return
         wanted = self._range(size, etag)
         if wanted is None:
-            headers.append((b"content-range", b"bytes */%d" % size))
-            await self._exchange.begin(416, [*headers, (b"content-length", b"0")])
-            await self._exchange.end()
+            reply = reply_problem(RangeNotSatisfiable(f"the file has {size:,} bytes"))
+            reply.headers["content-range"] = f"bytes */{size}"
+            await self._exchange.reply(reply)
             return
         start, end, status = wanted
+        headers += _naming(found.file)
         if status == 206:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
         await self._exchange.begin(status, [*headers, (b"content-length", b"%d" % (end - start))])

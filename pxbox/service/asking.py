@@ -34,7 +34,7 @@ from pxbox.model.errors import (
 from pxbox.model.flow import FlowRef
 from pxbox.model.ids import as_uuid, is_ulid, new_ulid
 from pxbox.model.request import DefaultAnswer, Escalation, Request
-from pxbox.service.core import Call, Outcome, Parts, ask, once, replayed
+from pxbox.service.core import Call, Outcome, Parts, ask, check_key, once, replayed
 from pxbox.service.policies import files_policy
 from pxbox.service.problems import problem
 from pxbox.service.requests import addressed, created, refuse_unsupported, unknown_addressee
@@ -292,6 +292,7 @@ async def create_many(parts: Parts, call: Call) -> Outcome:
     """Create each item that is valid; an invalid one gets its own error and stops no other."""
     input = call.input
     assert isinstance(input, wire.BulkCreateRequests)
+    check_key(call)
     items: list[wire.BulkItem] = [wire.BulkItem(index=n) for n in range(len(input.items))]
     limiter = trio.CapacityLimiter(BULK_AT_ONCE)
 

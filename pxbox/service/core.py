@@ -137,6 +137,14 @@ class Outcome:
     existing: bool = False
 
 
+def check_key(call: Call) -> str | None:
+    """The call's idempotency key, if it has one. Raises InvalidRequest."""
+    key = call.idempotency_key
+    if key is not None and not (1 <= len(key) <= _MOST_KEY and key.isascii() and key.isprintable()):
+        raise InvalidRequest(f"an idempotency key has 1 to {_MOST_KEY} printable ASCII characters")
+    return key
+
+
 def once(
     call: Call, operation: str, target: str, read: Mapping[str, Document] | None = None
 ) -> Once | None:
@@ -144,11 +152,9 @@ def once(
 
     `read` are those members of the input, by field, that were read already: they may be large.
     """
-    key = call.idempotency_key
+    key = check_key(call)
     if key is None:
         return None
-    if not (1 <= len(key) <= _MOST_KEY and key.isascii() and key.isprintable()):
-        raise InvalidRequest(f"an idempotency key has 1 to {_MOST_KEY} printable ASCII characters")
     scope = msgspec.json.encode([call.caller.sub, operation, target, key, call.item])
     hashes = {name: Raw(f'"{document.hash}"'.encode()) for name, document in (read or {}).items()}
     body = _said(msgspec.structs.replace(call.input, **hashes))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -201,6 +202,7 @@ async def checkpoint(parts: Parts, call: Call) -> Outcome:
     lease = _lease(flow, input)
     if input.status in (FlowStatus.WAITING_INPUT, FlowStatus.SUSPENDED) and input.wake is None:
         raise InvalidRequest("a flow that waits says which `wake` it has seen")
+    _check_keys(input)
     # Waits of one checkpoint are in their order by their ids: they begin at the same time.
     ids = sorted(new_ulid() for _ in input.waits)
     waits = [
@@ -310,6 +312,22 @@ def _cursor(input: wire.CheckpointFlow) -> Raw | None:
     return _plain(input.cursor)
 
 
+_NEEDED = {
+    WaitKind.ASK: "its `request`",
+    WaitKind.TIMER: "`dueAt` or `after`",
+    WaitKind.SIGNAL: "its `name`",
+    WaitKind.CHILD: "its `child`",
+}
+
+
+def _check_keys(input: wire.CheckpointFlow) -> None:
+    """Raise InvalidRequest where a key names two things: a replay would find one for the other."""
+    for what, given in (("step", input.steps), ("wait", input.waits)):
+        for key, times in Counter(one.key for one in given).items():
+            if times > 1:
+                raise InvalidRequest(f"the {what} {key!r} is given {times} times")
+
+
 async def _new_wait(parts: Parts, call: Call, flow: Charge, wait: wire.NewWait, id: str) -> NewWait:
     given = {
         WaitKind.ASK: wait.request is not UNSET,
@@ -318,7 +336,8 @@ async def _new_wait(parts: Parts, call: Call, flow: Charge, wait: wire.NewWait, 
         WaitKind.CHILD: wait.child is not None,
     }
     if not given[wait.kind]:
-        raise InvalidRequest(f"the wait {wait.key!r} does not say what a {wait.kind} needs")
+        needs = _NEEDED[wait.kind]
+        raise InvalidRequest(f"the wait {wait.key!r} is of kind {wait.kind}: give {needs}")
     opened = NewWait(id, wait.key, wait.kind, wait.digest, wait.name, _due(parts, wait))
     if isinstance(wait.request, Raw):
         input = decode_input(bytes(wait.request), CreateRequest)

@@ -20,7 +20,7 @@ from pxbox.model.errors import InvalidRequest, NotFound, PxError
 from pxbox.model.mark import Mark
 from pxbox.model.reach import Reach
 from pxbox.service.asking import BULK_AT_ONCE, check_time
-from pxbox.service.core import Call, Outcome, Parts, ask, once
+from pxbox.service.core import Call, Outcome, Parts, ask, check_key, once
 from pxbox.service.problems import problem
 from pxbox.service.requests import inquiry_state, known
 
@@ -69,6 +69,7 @@ async def update_many(parts: Parts, call: Call) -> Outcome:
     if (input.action == "snooze") is (input.remind_at is None):
         raise InvalidRequest("`remindAt` comes with `snooze`, and with nothing else")
     call.caller.responder()
+    check_key(call)
     ids = list(dict.fromkeys(input.ids))
     if input.action in ("snooze", "wake"):
         return _updated(await _each(ids, lambda one: _put_off_one(parts, call, input, one)))

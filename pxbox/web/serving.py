@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
+
+from pxbox.model.errors import MethodNotAllowed
 from pxbox.model.ids import new_ulid
+from pxbox.service.problems import problem
 from pxbox.web.site import Site, SiteReply
 
 ASGI = Callable[..., Awaitable[None]]
+_METHODS = ("GET", "HEAD")
+_REFUSED = SiteReply(
+    405,
+    {"content-type": "application/problem+json", "allow": ", ".join(_METHODS)},
+    msgspec.json.encode(problem(MethodNotAllowed(f"this path takes {' or '.join(_METHODS)}"))),
+)
 
 
 def with_page(site: Site, app: ASGI) -> ASGI:
@@ -28,8 +38,8 @@ def with_page(site: Site, app: ASGI) -> ASGI:
 
 
 def _reply(site: Site, scope: Any) -> SiteReply | None:
-    if scope["method"] not in ("GET", "HEAD"):
-        return None
+    if scope["method"] not in _METHODS:
+        return _REFUSED if site.has(scope["raw_path"].decode("latin-1")) else None
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
         lowered, text = name.decode("latin-1").lower(), value.decode("latin-1")

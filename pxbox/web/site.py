@@ -108,6 +108,10 @@ class Site:
             return SiteReply(304, kept, b"")
         return SiteReply(200, form.headers, form.body)
 
+    def has(self, path: str) -> bool:
+        """Whether it is an address of the page, whatever is accepted there."""
+        return path == "/" or path in self._files
+
     def _find(self, path: str, headers: Mapping[str, str]) -> _File | None:
         if path == "/":
             return self._index

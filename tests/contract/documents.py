@@ -67,7 +67,7 @@ def subschemas(node: Any, pointer: str = "") -> Iterator[tuple[str, Json]]:
     yield pointer, node
     for name, child in node.get("properties", {}).items():
         yield from subschemas(child, f"{pointer}/properties/{name}")
-    for keyword in ("items", "additionalProperties", "if", "then"):
+    for keyword in ("items", "additionalProperties", "propertyNames", "not", "if", "then", "else"):
         if isinstance(node.get(keyword), dict):
             yield from subschemas(node[keyword], f"{pointer}/{keyword}")
     for keyword in ("allOf", "anyOf", "oneOf"):

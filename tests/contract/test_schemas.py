@@ -14,7 +14,7 @@ KEYWORDS = frozenset({
     "$schema", "$ref", "$comment", "title", "description", "default", "x-pxbox-status",
     "type", "enum", "const", "format", "pattern", "minLength", "maxLength", "minimum", "maximum",
     "items", "minItems", "maxItems", "properties", "required", "additionalProperties",
-    "allOf", "anyOf", "oneOf", "if", "then",
+    "allOf", "anyOf", "oneOf", "not", "if", "then", "else", "propertyNames",
 })  # fmt: skip
 
 

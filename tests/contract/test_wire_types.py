@@ -78,6 +78,7 @@ BODIES: dict[str, tuple[type[Any], ...]] = {
 
 _ID = "any text is taken; one that is no ULID names no request: `not_found`"
 _ADDRESSEE = "of the addressee the service finds that it is not said exactly once"
+_TOGETHER = "the service finds which members come together"
 LEFT_TO_THE_SERVICE = {
     ("CreateRequest", "no_addressee"): _ADDRESSEE,
     ("CreateRequest", "two_addressees"): _ADDRESSEE,
@@ -87,6 +88,14 @@ LEFT_TO_THE_SERVICE = {
     ("CreateRequest", "schema_is_a_string"): "admission reads the schema: `invalid_schema`",
     ("CreateRequest", "reference_is_text"): "admission reads the schema: `invalid_schema`",
     ("CreateRequest", "deadline_without_offset"): "the service compares times: `invalid_time`",
+    ("CreateRequest", "default_answer_without_deadline"): "the service looks for the deadline",
+    ("FilesPolicy", "extension_with_a_slash"): "the service reads what it names",
+    ("UpdateInquiries", "a_time_without_snoozing"): _TOGETHER,
+    ("UpdateInquiries", "snoozing_without_a_time"): _TOGETHER,
+    ("CreateFlow", "cursor_with_a_version"): _TOGETHER,
+    ("RunRetention", "no_age"): _TOGETHER,
+    ("NewWait", "ask_without_request"): _TOGETHER,
+    ("CheckpointFlow", "waits_without_wake"): _TOGETHER,
     ("BulkCreateRequests", "item_without_addressee"): "each item is judged on its own",
     ("EntityRef", "neither"): _ADDRESSEE,
     ("EntityRef", "both"): _ADDRESSEE,

@@ -339,3 +339,18 @@ def test_texts_of_a_url_hold_no_nul() -> None:
 class _Query(msgspec.Struct):
     limit: int = 50
     sort_by: str = ""
+
+
+@pytest.mark.parametrize(
+    "members",
+    [{"unread": "null"}, {"unread": "Null"}, {"dueBefore": "0.5"}, {"dueBefore": "1795454834"}],
+)
+def test_a_text_of_a_url_is_taken_for_no_more_than_it_says(members: dict[str, str]) -> None:
+    (name,) = members
+    with pytest.raises(InvalidRequest) as refused:
+        convert_input(members, wire.ListInquiries)
+    assert [error.pointer for error in refused.value.errors] == [f"/{name}"]
+
+
+def test_texts_of_a_url_that_say_null_where_texts_are_wanted_are_texts() -> None:
+    assert convert_input({"q": "null", "tag": "1"}, wire.ListInquiries).q == "null"

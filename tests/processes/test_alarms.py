@@ -12,18 +12,23 @@ import trio
 from pxbox.behaviors.alarm import MOST_AT_ONCE
 from tests.brokers import Broker, Brokers, Socket
 from tests.inspection import Database, assert_sound, eventually
+from tests.processes.overdue import models
 from tests.processes.people import Call, People, at_once
 
 EACH = 5
 LATE_SECONDS = 3.0
 """S10 says 1 s, on a machine that is not busy with other tests."""
 SOON = timedelta(seconds=2)
-OVERDUE = 5 * MOST_AT_ONCE
+OVERDUE = 10_000
 STEP = timedelta(milliseconds=1)
-EXPIRED = """
-select (data ->> 'deadlineAt')::timestamptz as due, (data ->> 'at')::timestamptz as at,
-       (data ->> 'lateBy')::float as late
-  from event where channel = $1 and data ->> 'type' = 'request.expired' order by seq
+# Of each of these events that channel's which tells of all of its kind, as they were committed.
+TOLD = """
+select channel, seq, data ->> 'type' as type, data ->> 'requestId' as id,
+       (data ->> 'at')::timestamptz as at, (data ->> 'lateBy')::float as late
+  from event
+ where data ->> 'type' = any($1) and data ->> 'requestId' like $2 || '%'
+   and (channel like 'requestor:%' or data ->> 'type' = 'request.reminder')
+ order by channel, seq
 """
 
 
@@ -72,35 +77,42 @@ async def test_deadlines_and_lapsed_claims_fire_once_with_two_brokers(
     await assert_sound(brokers, database)
 
 
-async def test_what_fell_due_while_no_broker_ran_fires_oldest_first_and_says_how_late(
-    two: tuple[Broker, Broker], brokers: Brokers, database: Database
+async def test_ten_thousand_that_fell_due_while_no_broker_ran_fire_once_and_oldest_first(
+    brokers: Brokers, database: Database
 ) -> None:
-    """Each of the two brokers has a bounded number under way, which may end in any order."""
+    """Each of two brokers has a bounded number under way, which may end in any order (S10)."""
     people = People()
-    await people.enter(two[0], 1)
-    first = now(database) + SOON
-    items = [
-        people.question(two[0], deadlineAt=(first + n * STEP).isoformat()).body
-        for n in reversed(range(OVERDUE))
-    ]
-    (asked,) = await at_once([Call(two[0], people.asker, "/v1/requests/bulk", {"items": items})])
-    assert asked.json()["created"] == OVERDUE
-    for broker in two:
-        broker.kill()
-    assert len(database.events(people.channel)) == OVERDUE, "the brokers ended too late"
-    await eventually(lambda: now(database) > first + OVERDUE * STEP, "all deadlines have passed")
+    first = brokers()
+    await people.enter(first, 1)
+    kinds = await models(first, database, people)
+    first.kill()
     ended = now(database)
-    for _ in two:
+    due = [ended - STEP * (OVERDUE - n) for n in range(OVERDUE)]
+    for place, kind in enumerate(kinds):
+        kind.remove(database)
+        numbers = range(place, OVERDUE, len(kinds))
+        kind.copy(database, [overdue_id(n) for n in numbers], [due[n] for n in numbers])
+    assert database.value("select count(*) from alarm") == OVERDUE
+    for _ in range(2):
         await trio.to_thread.run_sync(brokers)
-    await eventually(
-        lambda: len(database.events(people.channel)) >= 2 * OVERDUE, "all have expired"
-    )
     await eventually(lambda: database.value("select count(*) from alarm") == 0, "all have fired")
-    rows = database.fetch(EXPIRED, people.channel)
-    assert len(rows) == OVERDUE
-    places = sorted(range(OVERDUE), key=lambda place: rows[place]["due"])
-    assert all(abs(place - rank) <= 2 * MOST_AT_ONCE for rank, place in enumerate(places))
-    for row in rows:
-        assert row["late"] >= (ended - row["due"]).total_seconds()
-        assert row["late"] == pytest.approx((row["at"] - row["due"]).total_seconds(), abs=0.01)
+    told = database.fetch(TOLD, [kind.event for kind in kinds], overdue_id(0)[:10])
+    assert len(told) == OVERDUE, "each once"
+    for row in told:
+        n = number(row["id"])
+        assert row["type"] == kinds[n % len(kinds)].event
+        assert row["late"] == pytest.approx((row["at"] - due[n]).total_seconds(), abs=0.01)
+        assert row["at"] > ended
+    for channel in {row["channel"] for row in told}:
+        order = [number(row["id"]) for row in told if row["channel"] == channel]
+        ranks = {n: rank for rank, n in enumerate(sorted(order))}
+        assert max(abs(ranks[n] - place) for place, n in enumerate(order)) <= 2 * MOST_AT_ONCE
     await assert_sound(brokers, database)
+
+
+def overdue_id(number: int) -> str:
+    return f"00VERDVE00{number:016}"
+
+
+def number(id: str) -> int:
+    return int(id[10:])

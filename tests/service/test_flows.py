@@ -436,8 +436,10 @@ async def test_commands_of_flows_can_be_repeated_with_a_key(broker: Broker) -> N
 async def test_what_a_wait_needs_is_asked_for(broker: Broker) -> None:
     hands, flow = await running(broker)
     for kind in ("ask", "timer", "signal", "child"):
-        with pytest.raises(InvalidRequest, match="does not say"):
+        with pytest.raises(InvalidRequest, match="is of kind"):
             await hands.saves(flow, waits=[{"key": "a#1", "kind": kind, "digest": ""}])
+    with pytest.raises(InvalidRequest, match="given 2 times"):
+        await hands.saves(flow, steps=[STEP, STEP])
     with pytest.raises(InvalidRequest, match="score#1"):
         await hands.saves(flow, steps=[{**STEP, "result": "x" * 512 * 1024}])
     with pytest.raises(InvalidRequest, match="cursor"):

@@ -54,7 +54,7 @@ async def test_addresses_of_the_page_lead_to_it_and_others_stay_problems(
             assert problem(await nobody.get(path)) == (404, "not_found")
         for path in ("/assets/x.js", "/assets/..%2f..%2fsite.py", "/v1/nothing", "/index.html/"):
             assert problem(await nobody.get(path)) == (404, "not_found")
-        assert problem(await nobody.post("/", headers=HTML)) == (404, "not_found")
+        assert problem(await nobody.post("/", headers=HTML)) == (405, "method_not_allowed")
         assert "PxBox" in (await nobody.get("/docs", headers=HTML)).text
 
 

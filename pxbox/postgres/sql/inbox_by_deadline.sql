@@ -21,7 +21,7 @@ with found as (
         and ($5::text is null or $5 <> all (i.declined))
         and ($6::text is null or i.requestor = $6)
         and ($7::text is null or i.flow_id = $7)
-        and ($8::text is null or $8 = any (i.tags))
+        and ($8::text is null or i.tags <> '{}' and i.tags @> array[$8])
         and ($9::text is null
              or (select position(lower($9) in r.search) > 0 from request r
                   where r.id = i.request_id))

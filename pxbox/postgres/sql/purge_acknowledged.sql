@@ -3,7 +3,7 @@
 with gone as (
     delete from acknowledged where (sub, session, channel) in (
         select sub, session, channel from acknowledged
-         where at < clock_timestamp() - $1::interval limit $2 for update skip locked)
+         where at < statement_timestamp() - $1::interval limit $2 for update skip locked)
     returning 1
 )
 select count(*) as gone from gone

@@ -3,7 +3,7 @@
 -- is left for the next time: commits never wait for this.
 with found as (
     select distinct e.channel
-      from (select channel from event where at < clock_timestamp() - $1::interval limit $2) e
+      from (select channel from event where at < statement_timestamp() - $1::interval limit $2) e
 ), locked as materialized (
     select c.name, c.floor from channel c
      where c.name in (select f.channel from found f)
@@ -13,7 +13,7 @@ with found as (
       from locked l cross join lateral (
         select seq from event
          where channel = l.name and seq > l.floor and seq <= l.floor + $2
-           and at < clock_timestamp() - $1::interval
+           and at < statement_timestamp() - $1::interval
          order by seq) e
      limit $2
 ), going as (

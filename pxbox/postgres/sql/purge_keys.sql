@@ -3,7 +3,7 @@
 with gone as (
     delete from unique_key where (space, key) in (
         select space, key from unique_key
-         where space = 'idempotency' and reserved_at < clock_timestamp() - interval '24 hours'
+         where space = 'idempotency' and reserved_at < statement_timestamp() - interval '24 hours'
          order by reserved_at limit $1 for update skip locked)
     returning 1
 )

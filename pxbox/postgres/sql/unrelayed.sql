@@ -1,2 +1,2 @@
 select batch, channels from unrelayed
- where at < clock_timestamp() - interval '1 second' order by batch limit $1
+ where at < statement_timestamp() - interval '1 second' order by batch limit $1
