@@ -146,10 +146,12 @@ class PxBoxReader(Reader):
         if b'"error"' in self.buffer or b'"recovered":false' in self.buffer:
             raise ConnectionBroken(self.buffer.decode(errors="replace"))
         if b'"subscribed"' in self.buffer or b'"recovered"' in self.buffer:
-            start = self.buffer.index(b"{")
-            text = self.buffer[start : self.buffer.index(b"}", start) + 1]
-            said = msgspec.json.decode(text) if self.since is None else {}
-            self.seen = Since(epoch=str(said.get("epoch", "")), seq=said.get("seq", 0))
+            if self.since is None:
+                # A heartbeat may have come before it.
+                start = self.buffer.index(b'{"type":"ack"')
+                text = self.buffer[start : self.buffer.index(b"}", start) + 1]
+                said = msgspec.json.decode(text)
+                self.seen = Since(epoch=said["epoch"], seq=said["seq"])
             self.admitted()
 
 
