@@ -146,7 +146,7 @@ class Stage:
         with trio.fail_after(PATIENCE_SECONDS):
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(play)
-                await trio.to_thread.run_sync(seat.process.wait)
+                await trio.to_thread.run_sync(seat.process.wait, PATIENCE_SECONDS)
                 assert heeded(self.points), "it ended of something else"
                 await trio.to_thread.run_sync(seat.start)
         return ended[0]

@@ -11,7 +11,13 @@ import trio
 
 from tests.brokers import Brokers
 from tests.crash.flow_points import notes
-from tests.crash.flow_stage import End, Stage, open_stage, ran_after_acknowledged
+from tests.crash.flow_stage import (
+    PATIENCE_SECONDS,
+    End,
+    Stage,
+    open_stage,
+    ran_after_acknowledged,
+)
 from tests.crash.flow_stories import STORIES
 from tests.crash.launching import Launched, Launcher
 from tests.inspection import GLANCE_SECONDS, Database, assert_sound
@@ -71,7 +77,7 @@ class Theatre:
         kind = self._random.choice(list(seats))
         seat = self._random.choice(seats[kind])
         seat.process.send_signal(9)
-        await trio.to_thread.run_sync(seat.process.wait)
+        await trio.to_thread.run_sync(seat.process.wait, PATIENCE_SECONDS)
         await trio.to_thread.run_sync(seat.start)
         self.killed[kind] += 1
 

@@ -76,6 +76,10 @@ async def test_counts_are_put_together_by_whoever_comes_and_stay_the_same(
         assert await counted(broker, kind) == {"running": 6}
     rows = await brokers[0].query("select n from flow_tally where kind = $1", kind)
     assert [row["n"] for row in rows] == [6]
+    written = "select xmin::text from flow_tally where kind = $1"
+    before = await brokers[0].query(written, kind)
+    assert await counted(brokers[1], kind) == {"running": 6}
+    assert await brokers[0].query(written, kind) == before, "there was nothing to put together"
 
 
 def wakes(broker: Broker) -> dict[str, float]:
