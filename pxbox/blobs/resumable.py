@@ -17,7 +17,8 @@ from pathlib import Path
 
 import trio
 
-from pxbox.blobs.local import FULL, PIECE_BYTES, LocalStorage, Received, sync_folder, write_all
+from pxbox.blobs.local import FULL, PIECE_BYTES, LocalStorage, sync_folder, write_all
+from pxbox.blobs.storage import Received
 from pxbox.domain.files import Arrival
 from pxbox.domain.sniffing import HEAD_BYTES
 from pxbox.model.errors import FileRefused, StorageFull, UploadLocked

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from pxbox.cli.exits import CommandFailed, Exit
@@ -45,7 +46,7 @@ def _parse(sheet: Sheet, field: str, upload: Callable[[str], str]) -> tuple[Key,
             return key, json.loads(text)
         except ValueError as error:
             raise _wrong(field, f"what follows := is not JSON ({error})") from None
-    views = _views(sheet, key)
+    views = _views(sheet, key, field)
     if text.startswith("@"):
         if any(view.is_file() for view in views):
             return key, upload(text[1:])
@@ -77,10 +78,11 @@ def parse_key(name: str, field: str = "") -> Key:
     return key
 
 
-def _views(sheet: Sheet, key: Key) -> list[View]:
+def _views(sheet: Sheet, key: Key, field: str) -> list[View]:
     """What the schema wants there, in each of its branches."""
     schemas: list[Schema] = [sheet.schema]
     for part in key:
+        _refuse_mistyped(sheet, schemas, part, field)
         schemas = inside(sheet, schemas, part)
     return list(map(sheet.view, spread(sheet, schemas)))
 
@@ -96,6 +98,18 @@ def _read(sheet: Sheet, views: list[View], text: str, field: str) -> Any:
     if refusal is not None:
         raise CommandFailed(f"{_name(field)}: {refusal}.", Exit.INVALID)
     return text
+
+
+def _refuse_mistyped(sheet: Sheet, schemas: list[Schema], part: str | int, field: str) -> None:
+    """Most schemas take members that they do not name, so a slip would be sent, and an answer is
+    for good. `:=` says that it is meant."""
+    names = {name for each in spread(sheet, schemas) for name in sheet.view(each).properties}
+    if isinstance(part, str) and part not in names and (near := get_close_matches(part, names, 1)):
+        raise CommandFailed(
+            f"{_name(field)}: the schema has no {part!r}. Did you mean {near[0]!r}? "
+            "(NAME:=JSON gives a member that it does not name.)",
+            Exit.INVALID,
+        )
 
 
 def _is_text(view: View) -> bool:

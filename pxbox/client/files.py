@@ -66,7 +66,7 @@ class Files:
             if signed.resume_url is not None and file.size > RESUMED_BYTES:
                 came = await upload.resumed(signed.resume_url)
             else:
-                came = await upload.whole(signed.put_url)
+                came = await upload.whole(signed.put_url, signed.put_headers)
             if came is not None and came != file.sha256:
                 raise Corrupted("the file did not arrive as it was sent", code="corrupted")
             told(file.size)
@@ -128,10 +128,10 @@ class _Upload:
         self._source = source
         self._told = told
 
-    async def whole(self, url: str) -> str | None:
+    async def whole(self, url: str, headers: Mapping[str, str]) -> str | None:
         from pxbox.client import http
 
-        call = Call("PUT", url, {"content-type": "application/octet-stream"})
+        call = Call("PUT", url, headers)
         async with http.reaching(url, self._link.http) as reached:
 
             async def once() -> bytes:

@@ -16,9 +16,8 @@ from urllib.parse import quote
 
 import msgspec
 
-from pxbox.blobs.local import PIECE_BYTES
 from pxbox.blobs.storage import FileGone
-from pxbox.model.errors import MethodNotAllowed
+from pxbox.model.errors import MethodNotAllowed, Unavailable
 from pxbox.model.file import FileFacts
 from pxbox.rest.call import JSON, RestReply
 from pxbox.rest.exchange import ASGI, SAFE, Exchange, Headers, Observe, OnFault, PeerLeft
@@ -71,7 +70,7 @@ class _Content:
 
     async def _upload(self) -> None:
         query = self._exchange.query
-        with self._parts.room.hold(2 * PIECE_BYTES):
+        with self._parts.room.hold(2 * self._parts.files.storage.piece_bytes):
             async with aclosing(self._exchange.body()) as data:
                 view = await files.receive(self._parts, self._file_id, query, data)
         body = msgspec.json.encode(view)
@@ -96,7 +95,7 @@ class _Content:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
         await self._exchange.begin(status, [*headers, (b"content-length", b"%d" % (end - start))])
         if self._exchange.method == "GET":
-            with self._parts.room.hold(PIECE_BYTES):
+            with self._parts.room.hold(self._parts.files.storage.piece_bytes):
                 await self._pieces(found, start, end)
         await self._exchange.end()
 
@@ -105,8 +104,8 @@ class _Content:
             async with aclosing(found.read(start, end)) as pieces:
                 async for piece in pieces:
                     await self._exchange.send(piece)
-        except FileGone:
-            # Collected while it was read: the length that was announced shows it.
+        except (FileGone, Unavailable):
+            # Collected while it was read, or out of reach: the length that was announced shows it.
             raise PeerLeft from None
 
     def _range(self, size: int, etag: bytes) -> tuple[int, int, int] | None:

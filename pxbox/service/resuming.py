@@ -11,8 +11,9 @@ from pxbox.domain.files import Arrival, refused
 from pxbox.model.errors import FileExists, NotFound, OffsetConflict, UploadGone
 from pxbox.model.file import FileFacts, SignedFile
 from pxbox.model.request import OPEN
+from pxbox.service.adopting import keep
 from pxbox.service.core import Parts
-from pxbox.service.files import find, keep
+from pxbox.service.files import find
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +113,7 @@ async def _ended(parts: Parts, query: Mapping[str, str], draft: Draft, file_id: 
             raise FileExists("the file was uploaded another way meanwhile")
         return _progress(file, query, draft.size)
     try:
-        kept = await keep(parts, file, await draft.keep())
+        kept = await keep(parts.files.table, parts.files.storage, file, await draft.keep())
     except (FileExists, NotFound):
         await draft.drop()
         raise

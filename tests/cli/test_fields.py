@@ -111,6 +111,15 @@ def test_what_is_no_json_is_a_wrong_call(text: str) -> None:
     assert refused.value.exit is Exit.WRONG_CALL
 
 
+@pytest.mark.parametrize(("field", "meant"), [("nane=x", "name"), ("where.cty=Oslo", "city")])
+def test_a_slip_in_a_name_is_not_sent(field: str, meant: str) -> None:
+    with pytest.raises(CommandFailed, match=f"Did you mean '{meant}'") as refused:
+        answer_of(Sheet(SCHEMA), [field], str.upper)
+    assert refused.value.exit is Exit.INVALID
+    name = field.partition("=")[0]
+    assert answer_of(Sheet(SCHEMA), [f"{name}:=1"], str.upper)
+
+
 def test_a_file_goes_up_where_the_schema_asks_for_one() -> None:
     a_file = {"type": "string", "format": "pxbox-file"}
     schema = {"properties": {"photo": a_file, "all": {"items": a_file}, "note": {}}}

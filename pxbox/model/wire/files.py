@@ -56,11 +56,12 @@ class FileView(Reply):
 
 
 class FileSigned(Reply):
-    """Where the file is to be uploaded, beginning before `expires_at`; by `resume_url` in parts,
-    None where the broker takes none."""
+    """Where the file is to be uploaded, with which headers, beginning before `expires_at`; by
+    `resume_url` in parts, None where the broker takes none."""
 
     file_id: str
     put_url: str
+    put_headers: dict[str, str]
     get_url: str
     resume_url: str | None
     expires_at: datetime
