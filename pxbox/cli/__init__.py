@@ -79,7 +79,10 @@ _ENTITIES = (
     ("add-member", "entities:add_member", "Put a user or bot into a group or role."),
     ("remove-member", "entities:remove_member", "Take a user or bot out of a group or role."),
 )
-
+_FILES = (
+    ("upload", "files:upload", "Upload a file for an answer, and print its id."),
+    ("download", "files:download", "Download a file that an answer refers to."),
+)
 _FLOWS = (
     ("start", "flows:start", "Start a flow, and wait for its end if wanted."),
     ("list", "flows:list_flows", "List flows, the newest first."),
@@ -153,6 +156,7 @@ def _app() -> App:
     for name, help, commands in (
         ("token", "Tokens for callers.", _TOKEN),
         ("entities", "Who can be asked.", _ENTITIES),
+        ("files", "Files of answers.", _FILES),
         ("flows", "Code that waits for people.", _FLOWS),
     ):
         inner = App(name=name, help=help, group=_REST)

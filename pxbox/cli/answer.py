@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from pxbox.cli.calling import call, failure
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.fields import answer_of
+from pxbox.cli.files import upload_file
 from pxbox.cli.form.sheet import Sheet
 from pxbox.cli.given import read_json
 from pxbox.cli.rows import Id
@@ -40,7 +41,7 @@ def answer(
     ----------
     field
         One part of the answer, read by the schema's types: name=ana, address.city=Oslo, tags[]=a,
-        note=@file, extra:='{"any": "JSON"}'.
+        note=@file (which is uploaded where a file is asked for), extra:='{"any": "JSON"}'.
     json
         The whole answer: JSON, @file, or @- for standard input.
     editor
@@ -60,7 +61,8 @@ def answer(
         value = read_json(json, "answer")
     else:
         request = call(where, lambda px: px.requests.get(id))
-        value = answer_of(Sheet(decode_json(bytes(request.schema_payload))), field or [])
+        sheet = Sheet(decode_json(bytes(request.schema_payload)))
+        value = answer_of(sheet, field or [], lambda path: upload_file(where, id, path).id)
     try:
         put_json(call(where, lambda px: px.requests.answer(id, value)))
     except errors.ValidationFailed as refused:

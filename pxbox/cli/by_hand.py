@@ -5,11 +5,13 @@ Who stops has what was typed kept as a draft, and is offered it the next time.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from pxbox.cli.calling import call
 from pxbox.cli.editor import edit
 from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.files import upload_file
 from pxbox.cli.form.marks import Known, to_mend
 from pxbox.cli.form.question import SKIPPED
 from pxbox.cli.form.sheet import Sheet
@@ -39,7 +41,7 @@ def answer_by_hand(where: Where, id: str, editor: bool) -> int:
     """
     request, claimed = call(where, lambda px: _claim(px, id))
     _introduce(request)
-    draft = _Draft(request)
+    draft = _Draft(request, lambda path: upload_file(where, id, path).id)
     try:
         _offer_draft(where, id, draft)
         if editor:
@@ -142,11 +144,11 @@ def _introduce(request: wire.RequestDetail) -> None:
 class _Draft:
     """The answer in the making."""
 
-    def __init__(self, request: wire.RequestDetail) -> None:
+    def __init__(self, request: wire.RequestDetail, upload: Callable[[str], str]) -> None:
         self.sheet = Sheet(decode_json(bytes(request.schema_payload)))
         prefill = decode_json(bytes(request.prefill))
         self.value: Any = SKIPPED if prefill is None else prefill
-        self.form = Form()
+        self.form = Form(upload)
         self._walk = Walk(self.sheet)
         self._at_first = self.value
 

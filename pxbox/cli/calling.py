@@ -38,7 +38,11 @@ _BY_CODE = {
 }
 
 
-def call(where: Where, action: Callable[[AsyncPxBox], Awaitable[T]]) -> T:
+def call(
+    where: Where,
+    action: Callable[[AsyncPxBox], Awaitable[T]],
+    patience: float = PATIENCE_SECONDS,
+) -> T:
     """What the action returns, with a client that is open meanwhile.
 
     Raises CommandFailed for every error of the client's but ValidationFailed of an answer, which
@@ -49,7 +53,7 @@ def call(where: Where, action: Callable[[AsyncPxBox], Awaitable[T]]) -> T:
     names: Names = {}
 
     async def run() -> T:
-        async with AsyncPxBox(url, token, patience=PATIENCE_SECONDS) as px:
+        async with AsyncPxBox(url, token, patience=patience) as px:
             try:
                 return await action(px)
             except errors.Conflict as error:

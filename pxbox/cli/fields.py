@@ -1,15 +1,15 @@
 """`-F name=value`: an answer on the command line, read by the schema's types.
 
 `a.b=x` goes inside, `a[]=x` appends, `a[0].b=x` goes into an item; a backslash takes the meaning
-off what follows it. `name=@file` reads the value from a file (`@-`: standard input), `name:=json`
-takes JSON as it is.
+off what follows it. `name=@file` reads the value from a file (`@-`: standard input); where the
+schema asks for a file, it uploads that, and the value is its id. `name:=json` takes JSON as it is.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from difflib import get_close_matches
 from typing import Any
 
@@ -26,16 +26,19 @@ APPEND = -1
 _SEGMENT = re.compile(r"\[(\d{0,6})\]|\.?((?:\\.|[^.\[\]\\=])+)", re.DOTALL)
 
 
-def answer_of(sheet: Sheet, fields: Iterable[str]) -> Any:
-    """The object that the fields make together. Raises CommandFailed for what cannot be read."""
+def answer_of(sheet: Sheet, fields: Iterable[str], upload: Callable[[str], str]) -> Any:
+    """The object that the fields make together; `upload(path)` gives the id of a file.
+
+    Raises CommandFailed for what cannot be read.
+    """
     answer: Any = None
     for field in fields:
-        key, value = _parse(sheet, field)
+        key, value = _parse(sheet, field, upload)
         answer = _put(answer, key, value, field)
     return answer
 
 
-def _parse(sheet: Sheet, field: str) -> tuple[Key, Any]:
+def _parse(sheet: Sheet, field: str, upload: Callable[[str], str]) -> tuple[Key, Any]:
     name, raw_json, text = _split(field)
     key = parse_key(name, field)
     if raw_json:
@@ -43,9 +46,12 @@ def _parse(sheet: Sheet, field: str) -> tuple[Key, Any]:
             return key, json.loads(text)
         except ValueError as error:
             raise _wrong(field, f"what follows := is not JSON ({error})") from None
+    views = _views(sheet, key, field)
     if text.startswith("@"):
+        if any(view.is_file() for view in views):
+            return key, upload(text[1:])
         text = read_file(text[1:])
-    return key, _read(sheet, key, text, field)
+    return key, _read(sheet, views, text, field)
 
 
 def _split(field: str) -> tuple[str, bool, str]:
@@ -72,13 +78,17 @@ def parse_key(name: str, field: str = "") -> Key:
     return key
 
 
-def _read(sheet: Sheet, key: Key, text: str, field: str) -> Any:
-    """The text as the first of the types there that it satisfies; as text where none is known."""
+def _views(sheet: Sheet, key: Key, field: str) -> list[View]:
+    """What the schema wants there, in each of its branches."""
     schemas: list[Schema] = [sheet.schema]
     for part in key:
         _refuse_mistyped(sheet, schemas, part, field)
         schemas = inside(sheet, schemas, part)
-    views = list(map(sheet.view, spread(sheet, schemas)))
+    return list(map(sheet.view, spread(sheet, schemas)))
+
+
+def _read(sheet: Sheet, views: list[View], text: str, field: str) -> Any:
+    """The text as the first of the types there that it satisfies; as text where none is known."""
     refusal = None
     for view in sorted(views, key=_is_text):
         try:

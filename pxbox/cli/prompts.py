@@ -6,16 +6,19 @@ They run outside any event loop: prompt_toolkit brings one of its own.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import questionary
 from prompt_toolkit.output import Output
 from prompt_toolkit.output.defaults import create_output
 
+from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.form.question import (
     SKIPPED,
     About,
+    File,
     Option,
     Pick,
     PickMany,
@@ -34,10 +37,14 @@ _YES, _NO = {"y", "yes"}, {"n", "no"}
 
 
 class Form:
-    """Asks question after question. `asked` counts them. Ctrl-C raises KeyboardInterrupt."""
+    """Asks question after question. `asked` counts them. Ctrl-C raises KeyboardInterrupt.
 
-    def __init__(self) -> None:
+    `upload(path)` gives the id of a file, or raises CommandFailed.
+    """
+
+    def __init__(self, upload: Callable[[str], str]) -> None:
         self.asked = 0
+        self._upload = upload
         self._output: Output = create_output(stdout=sys.stderr)
         self._helped: set[tuple[str, ...]] = set()
 
@@ -56,6 +63,8 @@ class Form:
         match question:
             case Text():
                 return self._text(question)
+            case File():
+                return self._file(question)
             case Pick():
                 return self._pick(question)
             case PickMany():
@@ -90,6 +99,33 @@ class Form:
             )
         )
         return SKIPPED if not typed and not question.about.required else question.read(typed)
+
+    def _file(self, question: File) -> Any:
+        """Ask for a path until what lies there was uploaded."""
+
+        def verdict(typed: str) -> bool | str:
+            left_out = not typed and not question.about.required
+            return left_out or typed == question.start or _file_refusal(typed) or True
+
+        while True:
+            typed = self._run(
+                questionary.path(
+                    _title(question.about),
+                    default=question.start,
+                    validate=verdict,
+                    validate_while_typing=False,
+                    qmark="?",
+                    output=self._output,
+                )
+            )
+            if not typed or typed == question.start:
+                return typed or SKIPPED
+            try:
+                return self._upload(str(Path(typed).expanduser()))
+            except CommandFailed as failed:
+                if failed.exit not in (Exit.INVALID, Exit.WRONG_CALL, Exit.UNREACHABLE):
+                    raise
+                note(str(failed))
 
     def _pick(self, question: Pick) -> Any:
         choices = [_choice(option, n) for n, option in enumerate(question.options)]
@@ -179,6 +215,13 @@ def _refusal(question: Text, typed: str) -> str:
     except Unreadable as refused:
         return _sentence(refused)
     return ""
+
+
+def _file_refusal(typed: str) -> str:
+    """Why this is no path of a file; nothing if it is."""
+    if not typed:
+        return "Is required: the path of a file."
+    return "" if Path(typed).expanduser().is_file() else "There is no such file."
 
 
 def _sentence(refused: Unreadable) -> str:

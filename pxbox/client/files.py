@@ -49,8 +49,8 @@ class Files:
 
         `source` is a path, or a stream of bytes. What is not said of `name` and `content_type` is
         taken from the path. A broken connection is mended for as long as the client is patient,
-        counted from the last byte that has come. Raises ValidationFailed where the request does
-        not admit such a file, NotFound, Conflict, and Corrupted.
+        counted from the first try that brought nothing on. Raises ValidationFailed where the
+        request does not admit such a file, NotFound, Conflict, and Corrupted.
         """
         name = name or _name_of(source)
         mime = content_type or mimetypes.guess_type(name)[0] or "application/octet-stream"
@@ -102,6 +102,24 @@ class Files:
         return view
 
 
+class _Trouble:
+    """Tries that came to nothing, one after another: how long to wait before the next."""
+
+    def __init__(self, patience: float) -> None:
+        self._patience = patience
+        self._backoff = Backoff()
+        self._since: float | None = None
+
+    async def wait(self, failure: Transient) -> None:
+        """Raises its error where patience, counted from the first failure, will not last."""
+        now = anyio.current_time()
+        self._since = self._since or now
+        wait = self._backoff.next(failure.after)
+        if now + wait > self._since + self._patience:
+            raise failure.error from None
+        await anyio.sleep(wait)
+
+
 class _Upload:
     """One file on its way up; the SHA-256 of what came is returned, where it was said."""
 
@@ -113,7 +131,7 @@ class _Upload:
     async def whole(self, url: str, headers: Mapping[str, str]) -> str | None:
         from pxbox.client import http
 
-        call = Call("PUT", url, {"content-type": "application/octet-stream", **headers})
+        call = Call("PUT", url, headers)
         async with http.reaching(url, self._link.http) as reached:
 
             async def once() -> bytes:
@@ -126,27 +144,20 @@ class _Upload:
 
     async def resumed(self, url: str) -> str | None:
         """By the tus protocol: as much as comes through, then on from where it stands."""
-        stands, backoff = 0, Backoff()
-        deadline = anyio.current_time() + self._link.patience
+        stands, trouble = 0, _Trouble(self._link.patience)
         while True:
             try:
                 return _digest(await self._patch(url, stands))
             except Transient as failure:
-                error, after = failure.error, failure.after
+                await trouble.wait(failure)
             except Conflict as conflict:
                 if conflict.code != "offset_conflict":
                     raise
-                error, after = conflict, 0.0
-            wait = backoff.next(after)
-            if anyio.current_time() + wait > deadline:
-                raise error
-            await anyio.sleep(wait)
+                await trouble.wait(Transient(conflict))
             with suppress(Transient):
-                answered = await self._look(url)
-                came = int(answered["upload-offset"])
+                came = int((await self._look(url))["upload-offset"])
                 if came > stands:
-                    deadline = anyio.current_time() + self._link.patience
-                    backoff.reset()
+                    trouble = _Trouble(self._link.patience)
                 stands = came
 
     async def _patch(self, url: str, start: int) -> Mapping[str, str]:
@@ -178,8 +189,7 @@ class _Download:
         self._progress = progress
 
     async def run(self) -> None:
-        backoff = Backoff()
-        deadline = anyio.current_time() + self._px.link.patience
+        trouble = _Trouble(self._px.link.patience)
         while True:
             before = self._sink.done
             try:
@@ -187,12 +197,8 @@ class _Download:
                 return
             except Transient as failure:
                 if self._sink.done > before:
-                    deadline = anyio.current_time() + self._px.link.patience
-                    backoff.reset()
-                wait = backoff.next(failure.after)
-                if anyio.current_time() + wait > deadline:
-                    raise failure.error from None
-                await anyio.sleep(wait)
+                    trouble = _Trouble(self._px.link.patience)
+                await trouble.wait(failure)
 
     async def _once(self) -> None:
         if self._sink.done == self._view.size > 0:

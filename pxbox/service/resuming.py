@@ -113,8 +113,7 @@ async def _ended(parts: Parts, query: Mapping[str, str], draft: Draft, file_id: 
             raise FileExists("the file was uploaded another way meanwhile")
         return _progress(file, query, draft.size)
     try:
-        received = await draft.keep()
-        kept = await keep(parts.files.table, parts.files.storage, file, received)
+        kept = await keep(parts.files.table, parts.files.storage, file, await draft.keep())
     except (FileExists, NotFound):
         await draft.drop()
         raise

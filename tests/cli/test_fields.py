@@ -58,12 +58,12 @@ SCHEMA = {
     ],
 )
 def test_fields_are_read_by_the_types_of_the_schema(fields: list[str], answer: Any) -> None:
-    assert answer_of(Sheet(SCHEMA), fields) == answer
+    assert answer_of(Sheet(SCHEMA), fields, str.upper) == answer
 
 
 def test_a_whole_answer_that_is_a_list_can_be_given_by_fields() -> None:
     schema = {"type": "array", "items": {"type": "integer"}}
-    assert answer_of(Sheet(schema), ["[]=1", "[]=2"]) == [1, 2]
+    assert answer_of(Sheet(schema), ["[]=1", "[]=2"], str.upper) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -81,20 +81,20 @@ def test_a_whole_answer_that_is_a_list_can_be_given_by_fields() -> None:
 )
 def test_a_field_that_cannot_be_read_is_refused(fields: list[str], exit: Exit, why: str) -> None:
     with pytest.raises(CommandFailed, match=None) as refused:
-        answer_of(Sheet(SCHEMA), fields)
+        answer_of(Sheet(SCHEMA), fields, str.upper)
     assert refused.value.exit is exit
     assert why in str(refused.value)
 
 
 def test_a_refused_field_does_not_repeat_its_value() -> None:
     with pytest.raises(CommandFailed) as refused:
-        answer_of(Sheet(SCHEMA), ["n=hunter2"])
+        answer_of(Sheet(SCHEMA), ["n=hunter2"], str.upper)
     assert "hunter2" not in str(refused.value)
 
 
 def test_a_field_can_be_read_from_a_file(tmp_path: Path) -> None:
     (tmp_path / "note").write_text("two\nlines\n")
-    assert answer_of(Sheet(SCHEMA), [f"name=@{tmp_path}/note"]) == {"name": "two\nlines"}
+    assert answer_of(Sheet(SCHEMA), [f"name=@{tmp_path}/note"], str.upper) == {"name": "two\nlines"}
 
 
 def test_json_is_given_as_it_is_or_in_a_file(tmp_path: Path) -> None:
@@ -114,7 +114,15 @@ def test_what_is_no_json_is_a_wrong_call(text: str) -> None:
 @pytest.mark.parametrize(("field", "meant"), [("nane=x", "name"), ("where.cty=Oslo", "city")])
 def test_a_slip_in_a_name_is_not_sent(field: str, meant: str) -> None:
     with pytest.raises(CommandFailed, match=f"Did you mean '{meant}'") as refused:
-        answer_of(Sheet(SCHEMA), [field])
+        answer_of(Sheet(SCHEMA), [field], str.upper)
     assert refused.value.exit is Exit.INVALID
     name = field.partition("=")[0]
-    assert answer_of(Sheet(SCHEMA), [f"{name}:=1"])
+    assert answer_of(Sheet(SCHEMA), [f"{name}:=1"], str.upper)
+
+
+def test_a_file_goes_up_where_the_schema_asks_for_one() -> None:
+    a_file = {"type": "string", "format": "pxbox-file"}
+    schema = {"properties": {"photo": a_file, "all": {"items": a_file}, "note": {}}}
+    fields = ["photo=@a.png", "all[]=@b.png", "all[]=@-", "all[]=ID"]
+    answer = answer_of(Sheet(schema), fields, str.upper)
+    assert answer == {"photo": "A.PNG", "all": ["B.PNG", "-", "ID"]}

@@ -40,13 +40,15 @@ def client(people: Cast, sub: str) -> PxBox:
     return PxBox(people.broker.url, people.broker.token(sub))
 
 
-def start(people: Cast, heading: str, sub: str) -> subprocess.Popen[str]:
+def start(
+    people: Cast, heading: str, sub: str, directory: Path | None = None
+) -> subprocess.Popen[str]:
     """Run it as this client; ada has the name that she has in this test."""
     environ = {name: v for name, v in os.environ.items() if not name.startswith("PXBOX_")}
     environ |= {"PXBOX_URL": people.broker.url, "PXBOX_TOKEN": people.broker.token(sub)}
     code = re.sub(r'"(entity:)?(?:ada|checker)"', rf'"\g<1>{people.alice}"', program(heading))
     return subprocess.Popen(
-        [sys.executable, "-W", "error", "-u", "-c", code], env=environ, text=True,
+        [sys.executable, "-W", "error", "-u", "-c", code], env=environ, text=True, cwd=directory,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
 
@@ -124,3 +126,9 @@ def test_users_tests_run_as_printed(database_url: str, fresh_redis_url: str) -> 
         timeout=PATIENCE_SECONDS,
     )  # fmt: skip
     assert (run.returncode, run.stderr) == (0, "")
+
+
+def test_a_file_goes_up_and_comes_down(people: Cast, tmp_path: Path) -> None:
+    told = said(start(people, "Files", people.alice, tmp_path))
+    assert told.splitlines()[-1] == "12 12"
+    assert (tmp_path / "report-as-it-came.txt").read_text() == "All is well."

@@ -57,6 +57,15 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class File:
+    """A file that goes with the answer; the reply is its id. `start` is that of one that is there
+    already, if any."""
+
+    about: About
+    start: str
+
+
+@dataclass(frozen=True, slots=True)
 class Pick:
     """One of the options; the reply is its value. `start` is the index to begin at, if any."""
 
@@ -93,4 +102,4 @@ class Proceed:
     otherwise: bool
 
 
-Question = Text | Pick | PickMany | YesNo | Proceed
+Question = Text | File | Pick | PickMany | YesNo | Proceed

@@ -92,6 +92,10 @@ class View:
     alternatives: list[Alternatives] = field(default_factory=list)
     conditionals: list[Conditional] = field(default_factory=list)
 
+    def is_file(self) -> bool:
+        """Whether the value is the id of a file that goes with the answer."""
+        return self.format == "pxbox-file"
+
     def kinds(self) -> set[str]:
         """The types that a value may have, guessed from the other keywords where none is named;
         empty if any will do."""

@@ -11,7 +11,7 @@ from pxbox.cli.form.branches import about_members, pick_branch
 from pxbox.cli.form.lists import ask_list
 from pxbox.cli.form.marks import Known
 from pxbox.cli.form.objects import ask_object
-from pxbox.cli.form.question import SKIPPED, About, Option, Pick, Question, Text, YesNo
+from pxbox.cli.form.question import SKIPPED, About, File, Option, Pick, Question, Text, YesNo
 from pxbox.cli.form.reading import hint, read, typed
 from pxbox.cli.form.sheet import Sheet
 from pxbox.cli.form.view import Alternatives, Schema, View, label, type_of, words_for
@@ -112,7 +112,9 @@ class Walk:
         shown = None if known is SKIPPED else label(known)
         return Pick(about, tuple(options), values.index(shown) if shown in values else None)
 
-    def _text(self, view: View, about: About, known: Any) -> Text:
+    def _text(self, view: View, about: About, known: Any) -> Text | File:
+        if view.is_file():
+            return File(about, known if isinstance(known, str) else "")
         value = view.default if known is SKIPPED and view.has_default else known
         start = "" if value is SKIPPED or view.secret else typed(view, value)
         return Text(about, partial(read, self.sheet, view), start, hint(view), view.secret)

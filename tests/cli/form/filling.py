@@ -9,6 +9,7 @@ from typing import Any
 from pxbox.cli.form.marks import Known
 from pxbox.cli.form.question import (
     SKIPPED,
+    File,
     Pick,
     PickMany,
     Proceed,
@@ -78,6 +79,8 @@ def _reply(question: Question, said: Any) -> Any:
             words = [question.options[n].label for n in sorted(question.start)]
             words = words if said is None else said.split()
             return question.read([o.value for o in question.options if o.label in words])
+        case File() if said is not None or question.start:
+            return said or question.start
         case Text() if said is not None or question.start:
             return question.read(question.start if said is None else said)
     assert not question.about.required, f"{question.about} has to be answered"
