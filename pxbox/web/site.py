@@ -32,7 +32,7 @@ POLICY: Final = "; ".join((
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self' data:",
+    "img-src 'self' data: blob:",
     "connect-src 'self'",
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",

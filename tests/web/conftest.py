@@ -24,6 +24,8 @@ from tests.chromium import CHROMIUM
 
 UI = Path(pxbox.web.__file__).parent / "ui"
 PATIENCE_MS = 15_000
+CUT_OFF = ("/draft", "net::ERR_", "WebSocket connection")
+"""What a browser says of a broker that is away."""
 AXE = """axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(
   found => found.violations.map(one => one.id + ': ' + one.nodes[0].html))"""
 
@@ -117,6 +119,7 @@ class Visit:
     context: BrowserContext
     broker: Broker
     axe: str
+    url: str
     faults: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ("/draft",)
 
@@ -127,7 +130,7 @@ class Visit:
         self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def open(self, query: str = "") -> None:
-        self.page.goto(f"{self.broker.url}/{query}")
+        self.page.goto(f"{self.url}/{query}")
 
     def check_access(self) -> None:
         """Fail where the view keeps somebody out (WCAG 2.2 AA, as far as axe can tell)."""
@@ -147,16 +150,18 @@ class Visit:
 def visit(
     chromium: Browser, web_broker: Broker, node_modules: Path
 ) -> Iterator[Callable[..., Visit]]:
-    """A function that has a person come to the page and sign in."""
+    """A function that has a person come to the page and sign in, by the line at `through` if that
+    is given."""
     axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     made: list[Visit] = []
 
-    def come(person: str, **options: Any) -> Visit:
+    def come(person: str, through: str | None = None, **options: Any) -> Visit:
         context = chromium.new_context(
             locale="en-GB", **{"viewport": {"width": 1280, "height": 860}, **options}
         )
         context.set_default_timeout(PATIENCE_MS)
-        one = Visit(person, context.new_page(), context, web_broker, axe)
+        url = through or web_broker.url
+        one = Visit(person, context.new_page(), context, web_broker, axe, url)
         one.page.on("console", one.heard)
         one.page.on("pageerror", lambda error: one.faults.append(str(error)))
         made.append(one)

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 
 const WANTED = [
   'Inquiry', 'InquiryPage', 'InquiryState', 'InquiriesUpdated', 'RequestDetail', 'RequestCreated',
-  'CreateRequest', 'Response', 'Draft', 'EventPage', 'RequestEvent', 'InboxEvent', 'EntityView',
+  'CreateRequest', 'Response', 'Draft', 'EventPage', 'RequestEvent', 'InboxEvent', 'EntityView', 'AskedPage',
+  'FileSigned', 'FileView',
 ]
 const contract = fileURLToPath(new URL('../../../schemas/v1/', import.meta.url))
 const known = new Set(readdirSync(contract))

@@ -2,15 +2,21 @@
 
 // The package's index would bring its test registry along, and with it a validator that needs eval.
 import RjsfForm from '@rjsf/core/lib/components/Form.js'
+import ArrayField from '@rjsf/core/lib/components/fields/ArrayField.js'
+import StringField from '@rjsf/core/lib/components/fields/StringField.js'
 import type { ComponentChildren, VNode } from 'preact'
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 
+import type { FilesPolicyView } from '../client'
+import type { Files } from '../lib/drafts'
 import { t } from '../lib/texts'
 import { Branches } from './Branches'
-import { prepare } from './prepare'
+import { Attached, FileDesk, OneFile, SeveralFiles } from './FileField'
+import { FILE, prepare } from './prepare'
 import {
   ArrayFieldItemTemplate, ArrayFieldTemplate, FieldTemplate, MultiSchemaFieldTemplate, Nothing, ObjectFieldTemplate,
 } from './templates'
+import { Uploads } from './uploads'
 import { faults, fits, messageOf, resolved, same, settle, type Fault } from './validate'
 import { Checks, Input, Moment, Radios, Raw, Select, TextArea, YesNo } from './widgets'
 
@@ -20,13 +26,22 @@ export interface ServerPlace {
   keyword?: string
 }
 
+/** What is needed to take files. */
+export interface Taking {
+  requestId: string
+  policy: FilesPolicyView
+  kept: Files
+  keep: (change: Partial<Files>) => void
+}
+
 interface Props {
   schema: any
   uiHints?: any
   value: unknown
   onChange: (value: unknown) => void
-  /** Called with an answer that fits the schema. */
-  onSend?: (answer: unknown) => void
+  /** Called with an answer that fits the schema, and the files beside it. */
+  onSend?: (answer: unknown, files: string[]) => void
+  files?: Taking
   /** What the broker found wrong with the last one sent. */
   refused?: ServerPlace[]
   readonly?: boolean
@@ -43,7 +58,11 @@ const templates: any = {
   BaseInputTemplate: Input, ErrorListTemplate: Nothing, FieldErrorTemplate: Nothing, FieldHelpTemplate: Nothing,
   DescriptionFieldTemplate: Nothing, UnsupportedFieldTemplate: Raw,
 }
-const fields: any = { OneOfField: Branches, AnyOfField: Branches }
+const fields: any = {
+  OneOfField: Branches, AnyOfField: Branches,
+  StringField: (props: any) => (props.schema.format === FILE ? <OneFile {...props} /> : <StringField {...props} />),
+  ArrayField: (props: any) => (props.schema['x-files'] ? <SeveralFiles {...props} /> : <ArrayField {...props} />),
+}
 const defaults: any = {
   constAsDefaults: 'never', requiredBooleanDefault: 'skip', emptyObjectFields: 'skipEmptyDefaults', arrayMinItems: { populate: 'never' },
   allOf: 'skipDefaults', mergeDefaultsIntoFormData: 'useFormDataIfPresent',
@@ -110,6 +129,10 @@ export default function Form(props: Props): VNode {
   const { schema, value, onChange, onSend, refused, readonly, children } = props
   const shown = useMemo(() => prepare(schema), [schema])
   const [tried, setTried] = useState(false)
+  const [unfinished, setUnfinished] = useState<Fault[]>([])
+  const [attached, setAttached] = useState(props.files?.kept.attached ?? [])
+  const desk = useUploads(props.files)
+  const beside = useMemo(() => Boolean(desk) && !JSON.stringify(schema).includes(`"${FILE}"`), [desk, schema])
   const summary = useRef<HTMLDivElement>(null)
   const validator = useMemo(() => ({
     isValid: (part: any, data: any, root: any) => fits(part, data, root),
@@ -118,19 +141,25 @@ export default function Form(props: Props): VNode {
   }), [])
   const wrong = useMemo(() => {
     if (refused?.length) return found(refused)
-    return tried ? faults(schema, settle(schema, value)) : []
-  }, [refused, tried, schema, value])
+    return [...unfinished, ...(tried ? faults(schema, settle(schema, value)) : []).filter((one) => !unfinished.some(({ path }) => path.join() === one.path.join()))]
+  }, [refused, tried, schema, value, unfinished])
   useEffect(() => { if (refused?.length) summary.current?.focus() }, [refused])
 
   const send = (): void => {
     const answer = settle(schema, value)
-    if (faults(schema, answer).length === 0) return onSend?.(answer)
+    const open = desk?.unfinished().map(({ path, why }) => ({ path, keyword: FILE, message: why })) ?? []
+    setUnfinished(open)
+    if (open.length === 0 && faults(schema, answer).length === 0) return onSend?.(answer, attached)
     setTried(true)
     requestAnimationFrame(() => summary.current?.focus())
   }
+  const attach = (ids: string[]): void => {
+    setAttached(ids)
+    props.files?.keep({ attached: ids })
+  }
   const extra = useMemo(() => errorSchema(wrong), [wrong])
   return (
-    <>
+    <FileDesk.Provider value={desk}>
       {wrong.length > 0 && (
         <div class="summary" role="alert" tabIndex={-1} ref={summary}>
           <h2>{t('form.errors', { n: wrong.length })}</h2>
@@ -148,11 +177,18 @@ export default function Form(props: Props): VNode {
       <RjsfForm className="form" schema={shown} uiSchema={uiOf(props.uiHints)} formData={value} validator={validator as any}
         widgets={widgets} templates={templates} fields={fields} noHtml5Validate noValidate readonly={readonly} extraErrors={extra}
         experimental_defaultFormStateBehavior={defaults}
-        onChange={(event: any) => { if (!same(schema, event.formData, value)) onChange(event.formData) }} onSubmit={send} showErrorList={false}>
-        <>{children ?? <span />}</>
+        onChange={(event: any) => { if (unfinished.length > 0) setUnfinished([]); if (!same(schema, event.formData, value)) onChange(event.formData) }} onSubmit={send} showErrorList={false}>
+        <>{beside && <Attached ids={attached} change={attach} off={readonly} />}{children ?? <span />}</>
       </RjsfForm>
-    </>
+    </FileDesk.Provider>
   )
+}
+
+/** The files of this form, for as long as it is shown. */
+function useUploads(files: Taking | undefined): Uploads | null {
+  const desk = useMemo(() => files ? new Uploads(files.requestId, files.policy, files.kept, files.keep) : null, [files?.requestId])
+  useEffect(() => () => desk?.close(), [desk])
+  return desk
 }
 
 /** Hints may be for any form; only what is an object of hints is used. */

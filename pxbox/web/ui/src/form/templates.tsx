@@ -27,7 +27,7 @@ function Errors({ id, errors }: { id: string; errors?: string[] }): VNode | null
 }
 
 function isLeaf(schema: any): boolean {
-  return !(schema.type === 'object' || schema.properties || (schema.type === 'array' && !isChoices(schema)))
+  return !(schema.type === 'object' || schema.properties || (schema.type === 'array' && !isChoices(schema) && !schema['x-files']))
 }
 
 function isChoices(schema: any): boolean {
@@ -39,7 +39,7 @@ export function FieldTemplate(props: any): VNode {
   if (hidden) return <div hidden>{children}</div>
   const union = schema.oneOf && !schema.oneOf.every((one: any) => 'const' in one)
   const leaf = isLeaf(schema) && !union && !schema.anyOf
-  const named = leaf && label && label.trim() && displayLabel !== false || schema.type === 'boolean'
+  const named = leaf && label && label.trim() && displayLabel !== false || schema.type === 'boolean' || schema['x-files']
   return (
     <Additional {...props}>
       <div class={`field${rawErrors?.length ? ' bad' : ''}`}>

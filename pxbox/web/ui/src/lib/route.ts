@@ -38,7 +38,7 @@ export function useRoute(): Route {
 /** For links: follow them inside the page, unless the viewer wants another tab. */
 export function follow(event: MouseEvent): void {
   const link = (event.target as Element | null)?.closest('a')
-  if (!link || link.origin !== location.origin || link.target || link.hash || event.button !== 0) return
+  if (!link || link.origin !== location.origin || link.target || link.hash || link.hasAttribute('download') || event.button !== 0) return
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.defaultPrevented) return
   event.preventDefault()
   history.pushState(null, '', link.href)

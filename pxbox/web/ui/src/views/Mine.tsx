@@ -11,7 +11,7 @@ import { t } from '../lib/texts'
 import { exactly, timeOfDay } from '../lib/times'
 import { say } from '../lib/toast'
 import { Blank, Failed, Loading, State, When } from '../parts/parts'
-import { Pairs } from '../parts/Pairs'
+import { Given } from '../parts/Pairs'
 
 const LAST = 500
 
@@ -84,7 +84,7 @@ export function Asked({ id }: { id: string }): VNode {
           <header class="head"><h1>{one.title || t('inbox.untitled')}</h1>
             <p class="meta"><State of={one} /> <To ids={one.to} /> {one.deadlineAt && <time dateTime={one.deadlineAt}>{exactly(one.deadlineAt)}</time>}</p></header>
           <section class="card"><h2>{t('mine.answer')}</h2>
-            {answer.data ? <Pairs value={answer.data.payload} schema={one.schemaPayload} /> : <p>{one.reason ?? t('mine.noAnswer')}</p>}</section>
+            {answer.data ? <Given answer={answer.data} schema={one.schemaPayload} /> : <p>{one.reason ?? t('mine.noAnswer')}</p>}</section>
           <section><h2>{t('mine.history')}</h2>
             <ol class="history">{(events.data?.items ?? []).map(({ data }) => <Happened event={data as unknown as RequestEvent} />)}</ol></section>
           <div class="bar">
