@@ -7,7 +7,9 @@ watch for idleness, lets exceptions reach the server, and would see WebSockets a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import trio
@@ -101,7 +103,17 @@ class _AppTasks:
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         to_app, events = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
         self._nursery.start_soon(self._run, app, scope, events, send)
-        return to_app.send
+
+        async def put(event: ASGIReceiveEvent) -> None:
+            # hypercorn says so from within the app's own last send. An app that answered before it
+            # had read all would wait here for room that only itself could make.
+            if event["type"] == "http.disconnect":
+                to_app.close()
+                return
+            with suppress(trio.ClosedResourceError):
+                await to_app.send(event)
+
+        return put
 
     async def _run(
         self,
@@ -111,7 +123,8 @@ class _AppTasks:
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> None:
         try:
-            await app(scope, events.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+            receive = partial(_receive, events)
+            await app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
         except Exception as error:
             self._on_error(self._peer, error)
         await send(None)
@@ -124,3 +137,10 @@ class _AppTasks:
 
     async def __aexit__(self, *exc_info: object) -> None:
         return None
+
+
+async def _receive(events: trio.MemoryReceiveChannel[ASGIReceiveEvent]) -> ASGIReceiveEvent:
+    try:
+        return await events.receive()
+    except trio.EndOfChannel:
+        return {"type": "http.disconnect"}
