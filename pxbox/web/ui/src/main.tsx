@@ -24,7 +24,7 @@ function View({ route }: { route: Route }): VNode {
   useEffect(() => {
     document.title = `${t((view ? `nav.${view}` : 'nav.inbox') as Text)} · PxBox`
   }, [view, id])
-  if (['mine', 'flows', 'ask'].includes(view)) return <Other view={view} id={id} />
+  if (['mine', 'flows', 'ask'].includes(view)) return <Other route={route} />
   return id ? <Answer key={id} id={id} /> : <Inbox route={route} />
 }
 

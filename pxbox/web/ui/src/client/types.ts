@@ -759,3 +759,6 @@ export type WorkEvent = {
 
 /** What a flow does, as its author calls it: letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64 characters. */
 export type FlowKind = string
+
+/** Of the contract that this was made from. */
+export const version = '1.0.0'

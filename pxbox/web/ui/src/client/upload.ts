@@ -16,6 +16,7 @@ export interface Upload {
  */
 export function putFile(url: string, file: Blob, upload: Upload = {}): Promise<FileView> {
   const { onProgress, signal } = upload
+  if (typeof XMLHttpRequest === 'undefined') return putPlainly(url, file, signal)
   return new Promise((resolve, reject) => {
     // `fetch` says nothing of how far an upload is.
     const call = new XMLHttpRequest()
@@ -24,7 +25,7 @@ export function putFile(url: string, file: Blob, upload: Upload = {}): Promise<F
     call.upload.onprogress = (event) => onProgress?.(event.loaded)
     call.onload = () => {
       if (call.status === 200) resolve(JSON.parse(call.responseText) as FileView)
-      else reject(new Refused(problemIn(call)))
+      else reject(new Refused(problemIn(call.responseText, call.status)))
     }
     call.onerror = () => reject(new Unreachable('the upload was cut off'))
     call.onabort = () => reject(signal?.reason)
@@ -35,10 +36,20 @@ export function putFile(url: string, file: Blob, upload: Upload = {}): Promise<F
   })
 }
 
-function problemIn(call: XMLHttpRequest): ProblemDocument {
+/** Where there is no browser; nothing is said of the progress there. */
+async function putPlainly(url: string, file: Blob, signal?: AbortSignal): Promise<FileView> {
+  const reply = await fetch(url, { method: 'PUT', body: file, signal }).catch((error: unknown) => {
+    if (signal?.aborted) throw error
+    throw new Unreachable(String(error))
+  })
+  if (!reply.ok) throw new Refused(problemIn(await reply.text(), reply.status))
+  return await reply.json() as FileView
+}
+
+function problemIn(text: string, status: number): ProblemDocument {
   try {
-    return JSON.parse(call.responseText) as ProblemDocument
+    return JSON.parse(text) as ProblemDocument
   } catch {
-    return { code: 'unreadable', title: call.statusText || 'No answer', status: call.status }
+    return { code: 'unreadable', title: 'No answer', status }
   }
 }

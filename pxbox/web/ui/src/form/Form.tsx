@@ -1,5 +1,7 @@
 /** The form of a request: drawn from its schema, checked by it, and empty until the person writes. */
 
+import '../lib/texts.form'
+
 // The package's index would bring its test registry along, and with it a validator that needs eval.
 import RjsfForm from '@rjsf/core/lib/components/Form.js'
 import ArrayField from '@rjsf/core/lib/components/fields/ArrayField.js'

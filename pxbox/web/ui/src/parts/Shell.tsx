@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks'
 
 import { useKeys, useNow, useShared } from '../lib/hooks'
 import { follow, href, type Route } from '../lib/route'
-import { client, live, share, whyNot } from '../lib/session'
+import { signOut, whyNot } from '../lib/session'
 import { t, type Text } from '../lib/texts'
 import { fromNow } from '../lib/times'
 import { hush, onToast, say, undo, type Toast } from '../lib/toast'
@@ -28,9 +28,7 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
   useKeys({ '?': () => showKeys(true) })
   const leave = async (): Promise<void> => {
     try {
-      await client.signOut()
-      live.stop()
-      share({ session: null, expired: false, expiring: null })
+      await signOut()
     } catch (problem) {
       say(whyNot(problem))
     }
