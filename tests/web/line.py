@@ -15,14 +15,18 @@ class Line:
     """Passes on whatever comes, until it is cut; `url` is where the broker is by it."""
 
     def __init__(self, url: str) -> None:
-        there = urlsplit(url)
-        self._there = (there.hostname, there.port)
+        self.lead_to(url)
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
         self._lock = threading.Lock()
         self._open: set[socket.socket] = set()
         self._whole = True
         threading.Thread(target=self._accept, daemon=True).start()
+
+    def lead_to(self, url: str) -> None:
+        """Where new connections go."""
+        there = urlsplit(url)
+        self._there = (there.hostname, there.port)
 
     def cut(self) -> None:
         """End all connections, and refuse new ones."""
@@ -44,12 +48,15 @@ class Line:
         with suppress(OSError):
             while True:
                 near, _ = self._listener.accept()
-                with self._lock:
-                    if not self._whole:
-                        near.close()
-                        continue
+                try:
                     far = socket.create_connection(self._there)
+                except OSError:
+                    near.close()
+                    continue
+                with self._lock:
                     self._open |= {near, far}
+                    if not self._whole:
+                        _end(near)
                 for ends in ((near, far), (far, near)):
                     threading.Thread(target=self._pass, args=ends, daemon=True).start()
 
