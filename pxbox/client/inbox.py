@@ -326,6 +326,7 @@ class _Read(wire.RequestSummary):
             read=mark is not None and mark.read,
             snoozed_until=None if mark is None else mark.snoozed_until,
             deleted=mark is not None and mark.deleted,
+            why=self.why,
         )
 
 

@@ -8,6 +8,10 @@ export type Inquiry = RequestSummary & {
   snoozedUntil: string | null
   /** Whether it was deleted from the inbox. */
   deleted: boolean
+  /** Why the asker needs it, as Markdown, cut off after 200 characters; null if nothing was said. */
+  why?: string | null
+  /** The flow that it belongs to; null if it belongs to none. */
+  flowId?: string | null
 }
 
 /** A page of the inbox, and where the channels that feed it stood before it was read: resume each from there, and no change is missed. */

@@ -115,6 +115,30 @@ function member(schema: any, name: string): any {
   return places.map((one) => one?.properties?.[name]).find((one) => one?.title) ?? schema?.properties?.[name]
 }
 
+/** Where each part of a path stands in the form, to tell faults in the order of the fields. */
+function standing(schema: any, path: string[]): number[] {
+  let at = schema
+  return path.map((part) => {
+    at = resolved(at, schema)
+    if (/^\d+$/.test(part) && (at?.items || at?.prefixItems)) {
+      at = at.prefixItems?.[Number(part)] ?? at.items
+      return Number(part)
+    }
+    const names = [at, ...(at?.allOf ?? []), at?.then, at?.else].flatMap((one) => Object.keys(one?.properties ?? {}))
+    at = member(at, part)
+    return names.includes(part) ? names.indexOf(part) : names.length
+  })
+}
+
+function inOrder(schema: any, faults: Fault[]): Fault[] {
+  const placed = faults.map((fault) => ({ fault, at: standing(schema, fault.path) }))
+  const compare = (a: number[], b: number[]): number => {
+    const n = a.findIndex((one, index) => one !== b[index])
+    return n < 0 ? a.length - b.length : a[n]! - (b[n] ?? -1)
+  }
+  return placed.sort((a, b) => compare(a.at, b.at)).map(({ fault }) => fault)
+}
+
 function pathOf(place: ServerPlace): string[] {
   return place.pointer.split('/').slice(1).map((part) => part.replace(/~1/g, '/').replace(/~0/g, '~'))
 }
@@ -142,8 +166,8 @@ export default function Form(props: Props): VNode {
     validateFormData: () => ({ errors: [], errorSchema: {} }),
   }), [])
   const wrong = useMemo(() => {
-    if (refused?.length) return found(refused)
-    return [...unfinished, ...(tried ? faults(schema, settle(schema, value)) : []).filter((one) => !unfinished.some(({ path }) => path.join() === one.path.join()))]
+    if (refused?.length) return inOrder(schema, found(refused))
+    return inOrder(schema, [...unfinished, ...(tried ? faults(schema, settle(schema, value)) : []).filter((one) => !unfinished.some(({ path }) => path.join() === one.path.join()))])
   }, [refused, tried, schema, value, unfinished])
   useEffect(() => { if (refused?.length) summary.current?.focus() }, [refused])
 
@@ -176,14 +200,23 @@ export default function Form(props: Props): VNode {
           </ul>
         </div>
       )}
+      <div class="whole" onKeyDown={onlyField}>
       <RjsfForm className="form" schema={shown} uiSchema={uiOf(props.uiHints)} formData={value} validator={validator as any}
         widgets={widgets} templates={templates} fields={fields} noHtml5Validate noValidate readonly={readonly} extraErrors={extra}
         experimental_defaultFormStateBehavior={defaults}
         onChange={(event: any) => { if (unfinished.length > 0) setUnfinished([]); if (!same(schema, event.formData, value)) onChange(event.formData) }} onSubmit={send} showErrorList={false}>
         <>{beside && <Attached ids={attached} change={attach} off={readonly} />}{children ?? <span />}</>
       </RjsfForm>
+      </div>
     </FileDesk.Provider>
   )
+}
+
+/** Enter in one field of several is no answer yet; Ctrl+Enter is, and so is Enter in the only one. */
+function onlyField(event: KeyboardEvent & { currentTarget: HTMLElement }): void {
+  if (event.key !== 'Enter' || event.ctrlKey || event.metaKey || !(event.target as Element).matches('input:not([type=file])')) return
+  const fields = event.currentTarget.querySelectorAll('input, select, textarea')
+  if (fields.length > 1) event.preventDefault()
 }
 
 /** The files of this form, for as long as it is shown. */

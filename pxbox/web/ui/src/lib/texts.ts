@@ -146,6 +146,7 @@ const TEXTS = {
   'keys.h': 'Snooze',
   'keys.u': 'Read or unread',
   'keys.hash': 'Delete',
+  'keys.x': 'Select',
   'keys.slash': 'Search',
   'keys.z': 'Undo',
   'keys.esc': 'Close, or back',

@@ -19,7 +19,7 @@ const VIEWS: [string, Text, string][] = [
 ]
 const KEYS: [string, Text][] = [
   ['j', 'keys.j'], ['k', 'keys.k'], ['Enter', 'keys.enter'], ['c', 'keys.c'], ['h', 'keys.h'], ['u', 'keys.u'], ['#', 'keys.hash'],
-  ['/', 'keys.slash'], ['z', 'keys.z'], ['Esc', 'keys.esc'], ['Ctrl ↵', 'keys.send'], ['?', 'keys.help'],
+  ['x', 'keys.x'], ['/', 'keys.slash'], ['z', 'keys.z'], ['Esc', 'keys.esc'], ['Ctrl ↵', 'keys.send'], ['?', 'keys.help'],
 ]
 
 export function Shell({ route, children }: { route: Route; children: ComponentChildren }): VNode {

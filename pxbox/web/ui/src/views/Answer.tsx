@@ -226,7 +226,7 @@ function Head({ request }: { request: RequestDetail }): VNode {
   const when = deadlineAt && (near && Date.parse(deadlineAt) > now ? t('answer.in', { left: left(deadlineAt, now) }) : fromNow(deadlineAt, now))
   return (
     <header class="head">
-      <h1 tabIndex={-1} ref={title}>{request.title || t('inbox.untitled')}</h1>
+      <h1 tabIndex={-1} ref={title} dir="auto">{request.title || t('inbox.untitled')}</h1>
       <p class="meta">
         <State of={request} /> <span>{t('row.from', { asker: request.requestor })}</span>
         {deadlineAt && open && <time dateTime={deadlineAt} class={near ? 'near' : ''}>{t('answer.due', { when: when!, at: exactly(deadlineAt) })}</time>}

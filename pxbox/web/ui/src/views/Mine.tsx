@@ -4,7 +4,7 @@ import type { VNode } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 
 import type { AskedPage, RequestEvent } from '../client'
-import { useLoad, useName, useShared } from '../lib/hooks'
+import { useLoad, useName, useReturn, useShared } from '../lib/hooks'
 import { href, type Route } from '../lib/route'
 import { client, live, whyNot } from '../lib/session'
 import { t } from '../lib/texts'
@@ -22,6 +22,7 @@ export function Mine({ route }: { route: Route }): VNode {
   const status = STATES.find((one) => one === route.status) ?? ''
   const allowed = session?.scopes.includes('request') || session?.scopes.includes('admin')
   const { data, error, reload, set } = useLoad(() => client.asked({ limit: 50, status }), status)
+  useReturn(data !== null)
   const [fresh, setFresh] = useState<Set<string>>(new Set())
   const now = useRef<AskedPage | null>(null)
   now.current = data
@@ -66,7 +67,7 @@ export function Mine({ route }: { route: Route }): VNode {
         : <Blank title={t('mine.empty')} action={<a class="button" href="/?view=ask">{t('nav.ask')}</a>}>{t('mine.emptyMore')}</Blank>)}
       <ul class="rows">
         {(data?.items ?? []).map((one) => (
-          <li class="row plain" key={one.id}>
+          <li class="row plain" key={one.id} data-row={one.id}>
             <div class="what"><a class="title" href={href({ view: 'mine', id: one.id })} dir="auto">{one.title || t('inbox.untitled')}</a>
               <p class="meta"><To ids={one.to} />{OPEN.includes(one.status) && <span>{t(`reached.${one.delivery.reached}`)}</span>}
                 {one.tags.map((tag) => <span class="tag">{tag}</span>)}</p></div>
@@ -117,7 +118,7 @@ export function Asked({ id }: { id: string }): VNode {
       {!one && !request.error && <Loading />}
       {one && (
         <article>
-          <header class="head"><h1>{one.title || t('inbox.untitled')}</h1>
+          <header class="head"><h1 dir="auto">{one.title || t('inbox.untitled')}</h1>
             <p class="meta"><State of={one} /> <To ids={one.to} /> {one.deadlineAt && <time dateTime={one.deadlineAt}>{exactly(one.deadlineAt)}</time>}</p></header>
           <section class="card"><h2>{t('mine.answer')}</h2>
             {answer.data ? <Given answer={answer.data} schema={one.schemaPayload} /> : <p>{one.reason ?? t('mine.noAnswer')}</p>}</section>
