@@ -18,7 +18,9 @@ from typing import Protocol
 import trio
 
 _BACKLOG = 2048
-_ACCEPTED_ALONE = 64
+# Few: the next ones come in the next pass of the event loop, which is late when the broker is busy,
+# so that a storm of connections waits in the kernel and not in front of everybody else.
+_ACCEPTED_ALONE = 4
 # How far ahead of the others one may be: so many, or this part of what they have.
 _SLACK = 2
 _SLACK_PART = 32

@@ -96,6 +96,11 @@ class Reading:
     labels: tuple[tuple[str, str], ...] = ()
 
 
+def histogram(name: str, help: str) -> Histogram:
+    """How long something takes, to be shown by `Metrics.show`."""
+    return Histogram(name, help, buckets=_BUCKETS, registry=None)
+
+
 class Metrics:
     """The figures of one broker, read when they are asked for."""
 
@@ -126,6 +131,9 @@ class Metrics:
         if series is None:
             series = self._series[operation, code] = self._commands.labels(operation, code)
         series.observe(seconds)
+
+    def show(self, histogram: Histogram) -> None:
+        self._registry.register(histogram)
 
     def read_from(self, readings: Callable[[], Iterable[Reading]]) -> None:
         """Include what `readings` gives at the time of each rendering."""

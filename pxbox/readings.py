@@ -9,6 +9,8 @@ from pxbox.behaviors.relay import Relay
 from pxbox.edge import Edge
 from pxbox.observe import Reading
 from pxbox.postgres.journal import PostgresJournal
+from pxbox.service.core import Parts
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.reach import Deliveries
 from pxbox.ws.endpoint import Endpoint
 
@@ -76,17 +78,21 @@ def delivery_readings(deliveries: Deliveries) -> Iterator[Reading]:
                 "10,000; each broker counts the same.", deliveries.unreached)  # fmt: skip
 
 
+def flow_readings(figures: FlowFigures) -> Iterator[Reading]:
+    for kind, states in figures.counts.items():
+        for state, n in states.items():
+            yield gauge("flows", "Flows that are not over; each broker counts all of them.", n,
+                        kind=kind, state=state)  # fmt: skip
+    yield counter("flow_replays", "Flows whose record a worker read, to go on by replaying it.",
+                  figures.replays)  # fmt: skip
+
+
 def readings(
-    system: System,
-    journal: PostgresJournal,
-    relay: Relay,
-    deliveries: Deliveries,
-    edge: Edge,
-    endpoint: Endpoint,
+    system: System, journal: PostgresJournal, relay: Relay, parts: Parts
 ) -> Iterator[Reading]:
-    """Every figure, as of now."""
+    """Every figure of the core, as of now."""
     yield from actor_readings(system)
     yield from journal_readings(journal)
     yield from relay_readings(relay)
-    yield from delivery_readings(deliveries)
-    yield from edge_readings(edge, endpoint)
+    yield from delivery_readings(parts.deliveries)
+    yield from flow_readings(parts.flow_figures)

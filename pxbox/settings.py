@@ -10,6 +10,7 @@ compose files write it.
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -124,6 +125,23 @@ def _url(*schemes: str) -> Callable[[str], str]:
         return text
 
     return parse
+
+
+_BUCKET = re.compile(
+    r"(s3|gs|az)://[a-z0-9][a-z0-9._-]{1,221}[a-z0-9](/[A-Za-z0-9!_.*'()-]+){0,16}/?", re.ASCII
+)
+
+
+def _bucket(text: str) -> str:
+    if not _BUCKET.fullmatch(text):
+        # Not repeated: somebody may have put credentials into it.
+        raise ValueError(
+            "must be s3://bucket, gs://bucket or az://container, with a prefix behind it or "
+            "without; credentials are given by the environment"
+        )
+    if any(part.strip(".") == "" for part in text.rstrip("/").split("/")[3:]):
+        raise ValueError("must have a prefix without empty parts and dots alone")
+    return text.rstrip("/")
 
 
 def _modules(text: str) -> tuple[str, ...]:
@@ -349,6 +367,13 @@ class Settings:
         "hosts share it.",
         "DIR",
     )
+    files_url: str | None = _option(
+        None,
+        _bucket,
+        "Bucket of an object store where files are uploaded to and kept, in place of a directory: "
+        "s3://bucket/prefix, gs:// or az://; credentials by the environment.",
+        "URL",
+    )
     max_file_mb: int = _option(
         5_120,
         _whole(1, 102_400),
@@ -443,9 +468,10 @@ def require_servable(settings: Settings) -> None:
             "--answer-seconds must not be greater than --heartbeat-seconds: an answer belongs to "
             "the last heartbeat."
         )
-    if settings.flows and settings.workers > 1:
+    if settings.files_url and settings.files_dir:
         raise SettingsError(
-            "--flows is for one broker process; with --workers, run `pxbox worker` beside it."
+            "--files-url (PXBOX_FILES_URL) and --files-dir (PXBOX_FILES_DIR) are both set: files "
+            "are kept in one place."
         )
     _require_one_issuer(settings)
     require_secret(settings)

@@ -6,7 +6,13 @@ import pytest
 
 from tests.chromium import ensure_chromium
 
-pytest_plugins = ("tests.servers", "tests.brokers", "tests.inspection", "tests.crash.launching")
+pytest_plugins = (
+    "tests.servers",
+    "tests.brokers",
+    "tests.inspection",
+    "tests.object_store",
+    "tests.crash.launching",
+)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:

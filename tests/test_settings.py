@@ -93,6 +93,9 @@ GIVEN: list[tuple[str, str, object]] = [
     ("max_connections", "20", 20),
     ("max_connections_per_client", "3", 3),
     ("files_dir", "f", Path("f")),
+    ("files_url", "s3://my.bucket", ...),
+    ("files_url", "gs://bucket/some/prefix", ...),
+    ("files_url", "az://container/prefix/", "az://container/prefix"),
     ("max_file_mb", "7", 7),
     ("inbox_attention_seconds", "60", 60),
     ("inbox_due_soon_seconds", "120", 120),
@@ -149,6 +152,15 @@ def test_a_setting_is_read_from_its_variable_and_from_its_flag(
         ("event_days", "0"),
         ("answered_days", "-1"),
         ("unanswered_days", "36501"),
+        ("files_url", "bucket"),
+        ("files_url", "https://bucket.s3.amazonaws.com"),
+        ("files_url", "s3://"),
+        ("files_url", "s3:///prefix"),
+        ("files_url", "s3://key:secret@bucket"),
+        ("files_url", "s3://bucket?region=x"),
+        ("files_url", "s3://bucket/a//b"),
+        ("files_url", "s3://bucket/../b"),
+        ("files_url", "s3://Bucket"),
         ("allow_origin", "app.example"),
         ("allow_origin", "*"),
         ("allow_origin", "null"),
@@ -169,7 +181,7 @@ def test_a_wrong_value_is_named_by_flag_and_variable(name: str, text: str) -> No
     assert len(str(error.value)) < 200
 
 
-@pytest.mark.parametrize("name", ["database_url", "redis_url", "secret"])
+@pytest.mark.parametrize("name", ["database_url", "redis_url", "secret", "files_url"])
 def test_a_wrong_value_that_may_hold_a_password_is_not_repeated(name: str) -> None:
     with pytest.raises(SettingsError) as error:
         load({}, {f"PXBOX_{name.upper()}": "user:hunter2@host"})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Raw
 
@@ -21,8 +21,10 @@ from actors.journal import OutcomeUnknown as CommitUnknown
 from pxbox.model.errors import (
     Contended,
     IdempotencyKeyReused,
+    NotFound,
     OutcomeUnknown,
     Overloaded,
+    PxError,
     Unavailable,
 )  # fmt: skip
 
@@ -58,6 +60,12 @@ class KeyHolders(Protocol):
     async def key_holder(self, space: str, key: str) -> Mapping[str, object] | None: ...
 
 
+async def replayed(keys: KeyHolders, once: Once | None) -> Raw | None:
+    """The reply that the key has already, if there is a key and it has one."""
+    held = None if once is None else await keys.key_holder(IDEMPOTENCY, once.key)
+    return None if once is None or held is None else once.replay(held)
+
+
 class Stale(Exception):
     """What was decided on is no longer so: decide again on what is (S2)."""
 
@@ -74,16 +82,6 @@ async def load(journal: Journal, table: str, id: str) -> Mapping[str, object] | 
         raise Unavailable(str(error)) from None
 
 
-async def confirm(journal: Journal, table: str, id: str, version: int) -> None:
-    """Raise Stale unless `version` is still the stored one (S3)."""
-    try:
-        holds = await journal.confirm(table, id, version)
-    except JournalUnavailable as error:
-        raise Unavailable(str(error)) from None
-    if not holds:
-        raise Stale
-
-
 async def submit(journal: Journal, commit: Commit) -> Committed | Conflict:
     """Commit, with the journal's errors in the broker's words."""
     try:
@@ -97,3 +95,91 @@ async def submit(journal: Journal, commit: Commit) -> Committed | Conflict:
             "the connection to the database broke before its answer came; repeat the command, "
             "which is safe with the same Idempotency-Key"
         ) from error
+
+
+class Versioned(Protocol):
+    @property
+    def version(self) -> int: ...
+
+
+State = TypeVar("State", bound=Versioned)
+Done = TypeVar("Done")
+
+
+class Record(Generic[State]):
+    """What an actor remembers of its row; whatever casts doubt on it drops it."""
+
+    def __init__(
+        self, journal: Journal, table: str, id: str, decode: Callable[[str], State]
+    ) -> None:
+        self._journal = journal
+        self._table = table
+        self._id = id
+        self._decode = decode
+        self._state: State | None = None
+        # Memory is known to be of after the message in hand came in (S3).
+        self._fresh = False
+
+    @property
+    def held(self) -> State:
+        """The state that is decided on; there is none while something is made."""
+        assert self._state is not None, "decide() loads it first"
+        return self._state
+
+    async def decide(self, turn: Callable[[], Awaitable[Done]], *, creates: bool) -> Done:
+        """Take the turn on the row as remembered or read, and again where that was stale (S2).
+
+        Raises NotFound where there is no row and none is made, Contended, Unavailable, and what
+        `turn` raises.
+        """
+        self._fresh = creates
+        for _ in range(ATTEMPTS):
+            if self._state is None and not creates:
+                self._state = await self._load()
+                self._fresh = True
+            try:
+                return await turn()
+            except Stale:
+                self._state = None
+        raise contended()
+
+    async def _load(self) -> State:
+        row = await load(self._journal, self._table, self._id)
+        if row is None:
+            raise NotFound(f"no such {self._table}")
+        state = row["state"]
+        assert isinstance(state, str)
+        return self._decode(state)
+
+    async def commit(self, commit: Commit, after: State | None) -> Committed | Conflict:
+        """Make it durable, then remember `after`: until then memory says nothing (S1)."""
+        self._state = None
+        result = await submit(self._journal, commit)
+        if isinstance(result, Committed):
+            self._state = after
+        return result
+
+    def remember(self, state: State) -> None:
+        """A commit was refused for a reason that leaves this the stored state."""
+        self._state = state
+
+    async def confirm(self) -> None:
+        """Raise Stale unless what is remembered is still what is stored (S3)."""
+        if self._state is None or self._fresh:
+            return
+        try:
+            holds = await self._journal.confirm(self._table, self._id, self._state.version)
+        except JournalUnavailable as error:
+            raise Unavailable(str(error)) from None
+        if not holds:
+            raise Stale
+
+    async def refuse(self, refusal: PxError, keys: KeyHolders, once: Once | None) -> Raw:
+        """Refuse on what is so now (S3); a key that has an outcome gets that instead (S7)."""
+        if isinstance(refusal, OutcomeUnknown | Overloaded | Unavailable):
+            raise refusal
+        await self.confirm()
+        reply = await replayed(keys, once)
+        if reply is None:
+            raise refusal
+        return reply

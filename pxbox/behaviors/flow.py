@@ -13,17 +13,7 @@ from msgspec.structs import replace as replaced
 
 from actors.journal import AlarmClear, AlarmFired, Commit, Committed, Conflict, Journal
 from pxbox.behaviors.courier import CancelMessage
-from pxbox.behaviors.durable import (
-    ATTEMPTS,
-    IDEMPOTENCY,
-    KeyHolders,
-    Once,
-    Stale,
-    confirm,
-    contended,
-    load,
-    submit,
-)  # fmt: skip
+from pxbox.behaviors.durable import KeyHolders, Once, Record, Stale
 from pxbox.behaviors.flow_commits import (
     ended,
     flow_row,
@@ -48,12 +38,8 @@ from pxbox.behaviors.settling import settled, woken
 from pxbox.domain import flow as domain
 from pxbox.domain.flow import OpenWait
 from pxbox.model.errors import (
-    NotFound,
-    OutcomeUnknown,
-    Overloaded,
     PxError,
     StaleCheckpoint,
-    Unavailable,
 )
 from pxbox.model.flow import OPEN_FLOW, Flow, FlowStatus, WaitKind, WaitOutcome
 
@@ -84,7 +70,7 @@ class FlowActor:
     def __init__(self, id: str, around: FlowSurroundings) -> None:
         self._id = id
         self._around = around
-        self._flow: Flow | None = None
+        self._row = Record(around.journal, "flow", id, _decode)
 
     async def receive(self, message: object) -> FlowDone:
         """Handle a `FlowMessage`.
@@ -93,26 +79,11 @@ class FlowActor:
         Overloaded, Unavailable.
         """
         assert isinstance(message, FlowMessage)
-        fresh = isinstance(message, CreateFlow)
-        for _ in range(ATTEMPTS):
-            if self._flow is None and not isinstance(message, CreateFlow):
-                self._flow = await self._load()
-                fresh = True
-            try:
-                return await self._turn(message, fresh)
-            except Stale:
-                self._flow = None
-        raise contended()
+        return await self._row.decide(
+            lambda: self._turn(message), creates=isinstance(message, CreateFlow)
+        )
 
-    async def _load(self) -> Flow:
-        row = await load(self._around.journal, "flow", self._id)
-        if row is None:
-            raise NotFound("no such flow")
-        state = row["state"]
-        assert isinstance(state, str)
-        return _decode(state)
-
-    async def _turn(self, message: FlowMessage, fresh: bool) -> FlowDone:
+    async def _turn(self, message: FlowMessage) -> FlowDone:
         match message:
             case CreateFlow():
                 return await self._create(message)
@@ -123,19 +94,9 @@ class FlowActor:
         try:
             return await self._act(message)
         except PxError as refusal:
-            return await self._refuse(message, refusal, fresh)
-
-    async def _refuse(self, message: FlowMessage, refusal: PxError, fresh: bool) -> FlowDone:
-        """Refuse on what is so now (S3); a key that has an outcome gets that instead (S7)."""
-        if isinstance(refusal, OutcomeUnknown | Overloaded | Unavailable):
-            raise refusal
-        if self._flow is not None and not fresh:
-            await self._confirm(self._flow)
-        once = message.once if isinstance(message, Steer | SendSignal | ResumeFlow) else None
-        held = None if once is None else await self._around.reads.key_holder(IDEMPOTENCY, once.key)
-        if once is None or held is None or self._flow is None:
-            raise refusal
-        return FlowDone(self._flow, once.replay(held))
+            once = message.once if isinstance(message, Steer | SendSignal | ResumeFlow) else None
+            reply = await self._row.refuse(refusal, self._around.reads, once)
+            return FlowDone(self._row.held, reply)
 
     async def _create(self, message: CreateFlow) -> FlowDone:
         now = self._around.journal.now()
@@ -160,11 +121,11 @@ class FlowActor:
                 return await self._resume(message)
 
     async def _save(self, message: Save, behind: bool = False) -> FlowDone:
-        flow, now = self._held(), self._around.journal.now()
+        flow, now = self._row.held, self._around.journal.now()
         transition = domain.decide(flow, message.command, now)
         if transition is None:
             # Its reply was lost on the way: the outcomes since are read anew.
-            await self._confirm(flow)
+            await self._row.confirm()
             return FlowDone(flow, behind=True)
         after = replaced(transition.after, version=flow.version + 1)
         after, taken = take_signals(after, message.waits)
@@ -182,14 +143,13 @@ class FlowActor:
         self, commit: Commit, after: Flow, message: Save, behind: bool
     ) -> FlowDone:
         """What came meanwhile keeps the flow from waiting, and from nothing else (F2)."""
-        before, self._flow = self._held(), None
-        result = await submit(self._around.journal, commit)
+        before = self._row.held
+        result = await self._row.commit(commit, after)
         if isinstance(result, Committed):
-            self._flow = after
             return FlowDone(after, behind=behind)
         column = result.holds.get("column")
         if result.guard == "fence" and column == "wake":
-            self._flow = before
+            self._row.remember(before)
             status = FlowStatus.RUNNING
             again = replace(message, command=replace(message.command, status=status), wake=None)
             return await self._save(again, behind=True)
@@ -198,10 +158,10 @@ class FlowActor:
         raise Stale
 
     async def _steer(self, command: domain.Cancel | domain.Retry, once: Once | None) -> FlowDone:
-        flow, now = self._held(), self._around.journal.now()
+        flow, now = self._row.held, self._around.journal.now()
         transition = domain.decide(flow, command, now)
         if transition is None:
-            await self._confirm(flow)
+            await self._row.confirm()
             return FlowDone(flow)
         after = replaced(transition.after, version=flow.version + 1)
         assert transition.type is not None
@@ -223,7 +183,7 @@ class FlowActor:
         return await self._commit(commit, after, once)
 
     async def _signal(self, message: SendSignal) -> FlowDone:
-        flow, now = self._held(), self._around.journal.now()
+        flow, now = self._row.held, self._around.journal.now()
         waiting = await self._awaiting(message.name)
         command = domain.Give(message.name, message.data, taken=waiting is not None)
         transition = domain.decide(flow, command, now)
@@ -250,14 +210,14 @@ class FlowActor:
         )
 
     async def _resume(self, message: ResumeFlow) -> FlowDone:
-        flow, now = self._held(), self._around.journal.now()
+        flow, now = self._row.held, self._around.journal.now()
         if flow.status not in OPEN_FLOW:
             domain.decide(flow, domain.Give(message.event, message.data, taken=True), now)
         cursor = msgspec.json.decode(await self._around.reads.cursor(self._id))
         kept = dict(cursor) if isinstance(cursor, dict) else {}
         last = {"event": message.event, "data": msgspec.json.decode(message.data)}
         if kept.get("lastEvent") == last and flow.status is FlowStatus.RUNNING:
-            await self._confirm(flow)
+            await self._row.confirm()
             return FlowDone(flow)
         after = replaced(flow, version=flow.version + 1, status=FlowStatus.RUNNING, updated_at=now)
         row = flow_row(after, cursor=_encode({**kept, "lastEvent": last}).decode())
@@ -273,7 +233,7 @@ class FlowActor:
 
     async def _fire(self, message: FireWait) -> FlowDone:
         """A timer fires; the wait for a signal expires, if none has come."""
-        flow = self._held()
+        flow = self._row.held
         gone = AlarmFired(message.alarm_id, message.generation)
         waits = await self._around.reads.open_waits(self._id)
         wait = next((wait for wait in waits if wait.id == message.wait), None)
@@ -293,7 +253,7 @@ class FlowActor:
         return await self._commit(commit, after, None)
 
     async def _cancel_by_message(self, message: CancelMessage) -> FlowDone:
-        flow, now = self._held(), self._around.journal.now()
+        flow, now = self._row.held, self._around.journal.now()
         received = (message.message,)
         command = domain.Cancel(message.by, message.reason)
         try:
@@ -323,10 +283,8 @@ class FlowActor:
         """Make it durable, then remember. Raises Stale where it must be decided again."""
         if once is not None:
             commit = replace(commit, keys=(once.reservation(self._around.reply(after)),))
-        self._flow = None
-        result = await submit(self._around.journal, commit)
+        result = await self._row.commit(commit, after)
         if isinstance(result, Committed):
-            self._flow = after
             return FlowDone(after)
         return self._lost(result, after, once)
 
@@ -337,10 +295,3 @@ class FlowActor:
             # Another process fired this alarm, or received this message.
             return FlowDone(after)
         raise Stale
-
-    async def _confirm(self, flow: Flow) -> None:
-        await confirm(self._around.journal, "flow", self._id, flow.version)
-
-    def _held(self) -> Flow:
-        assert self._flow is not None, "receive() loads it first"
-        return self._flow

@@ -13,17 +13,7 @@ import msgspec
 from actors.journal import AlarmFired, Commit, Committed, Conflict, Journal
 from pxbox.behaviors import request_commit as commits
 from pxbox.behaviors.courier import CancelMessage
-from pxbox.behaviors.durable import (
-    ATTEMPTS,
-    IDEMPOTENCY,
-    KeyHolders,
-    Once,
-    Stale,
-    confirm,
-    contended,
-    load,
-    submit,
-)  # fmt: skip
+from pxbox.behaviors.durable import KeyHolders, Once, Record, Stale, replayed
 from pxbox.behaviors.request_commit import AnswerText
 from pxbox.behaviors.request_messages import Act as Act
 from pxbox.behaviors.request_messages import Content as Content
@@ -40,14 +30,10 @@ from pxbox.model.errors import (
     FieldError,
     InvalidAnswer,
     InvalidTime,
-    NotFound,
-    OutcomeUnknown,
-    Overloaded,
     PxError,
-    Unavailable,
     WrongStatus,
 )  # fmt: skip
-from pxbox.model.file import FileFacts
+from pxbox.model.file import Referral
 from pxbox.model.mark import Mark
 from pxbox.model.request import OPEN, Request
 
@@ -77,7 +63,7 @@ class Files(Protocol):
 
     async def of(
         self, request: Request, entity: str, value: object, named: Sequence[str]
-    ) -> tuple[FileFacts, ...]:
+    ) -> tuple[Referral, ...]:
         """Those of an answer by this entity; raises PxErrors where they are not as asked for."""
         ...
 
@@ -118,7 +104,7 @@ class RequestActor:
     def __init__(self, id: str, around: Surroundings) -> None:
         self._id = id
         self._around = around
-        self._request: Request | None = None
+        self._row = Record(around.journal, "request", id, _decode)
 
     async def receive(self, message: object) -> Done:
         """Handle `Create`, `Act`, `Fire` or `CancelMessage`.
@@ -127,35 +113,19 @@ class RequestActor:
         Unavailable.
         """
         assert isinstance(message, Create | Act | Fire | CancelMessage)
-        # True once memory is known to be of after this message came in (S3).
-        fresh = isinstance(message, Create)
-        for _ in range(ATTEMPTS):
-            if self._request is None and not isinstance(message, Create):
-                self._request = await self._load()
-                fresh = True
-            try:
-                return await self._turn(message, fresh)
-            except Stale:
-                self._request = None
-        raise contended()
+        return await self._row.decide(
+            lambda: self._turn(message), creates=isinstance(message, Create)
+        )
 
-    async def _load(self) -> Request:
-        row = await load(self._around.journal, "request", self._id)
-        if row is None:
-            raise NotFound("no such request")
-        state = row["state"]
-        assert isinstance(state, str)
-        return _decode(state)
-
-    async def _turn(self, message: Create | Act | Fire | CancelMessage, fresh: bool) -> Done:
+    async def _turn(self, message: Create | Act | Fire | CancelMessage) -> Done:
         match message:
             case Create():
                 return await self._create(message)
             case Act():
                 try:
-                    return await self._act(message, fresh)
+                    return await self._act(message)
                 except PxError as refusal:
-                    return await self._refuse(message, refusal, fresh)
+                    return await self._refuse(message, refusal)
             case Fire():
                 return await self._fire(message)
             case CancelMessage():
@@ -165,7 +135,7 @@ class RequestActor:
         commit, request = commits.creation(message, self._around.journal.now())
         return await self._commit(commit, Done(request), message)
 
-    async def _act(self, message: Act, fresh: bool) -> Done:
+    async def _act(self, message: Act) -> Done:
         request = await self._settle_time()
         command = message.command
         if isinstance(command, domain.Decline):
@@ -173,15 +143,23 @@ class RequestActor:
         now = self._around.journal.now()
         events = domain.decide(request, command, now)
         if not events:
-            await self._confirm(request, fresh)
-            return await self._replayed(message.once) or await self._settled(request, command)
+            await self._row.confirm()
+            reply = await replayed(self._around.keys, message.once)
+            return await self._settled(request, command) if reply is None else Done(None, reply)
         (event,) = events
         if isinstance(event, domain.Snoozed | domain.Woken):
             return await self._snooze(request, event, message, now)
         text = None
         if message.answer is not None:
             assert isinstance(event, domain.Answered), "an answer comes with its command"
-            event = await self._check_answer(request, event, message.answer)
+            await self._check_answer(request, message.answer)
+            referrals = await self._referrals(request, event, message.answer)
+            sure = [one.file.kept for one in referrals if one.file.id in message.answer.sure]
+            files = tuple(kept for kept in sure if kept is not None)
+            if len(files) < len(referrals):
+                # Reading them may take minutes, and others wait for this turn.
+                return Done(request, unsure=referrals)
+            event = replace(event, files=files)
             text = AnswerText(message.answer.payload.decode(), message.answer.client)
         commit, after = commits.transition(request, event, now, text, author=message.author)
         return await self._commit(commit, Done(after), message)
@@ -203,52 +181,39 @@ class RequestActor:
             return Done(request, mark=await self._mark(command.by.entity))
         return Done(request)
 
-    async def _check_answer(
-        self, request: Request, event: domain.Answered, answer: GivenAnswer
-    ) -> domain.Answered:
-        """The event with the files that the answer refers to."""
+    async def _check_answer(self, request: Request, answer: GivenAnswer) -> None:
         errors = await self._around.answers.check(request.schema_hash, answer.payload, answer.value)
         if errors:
             raise InvalidAnswer("the answer does not satisfy the schema", errors=errors)
+
+    async def _referrals(
+        self, request: Request, event: domain.Answered, answer: GivenAnswer
+    ) -> tuple[Referral, ...]:
+        """The files that the answer refers to."""
         if request.files_policy is None and not answer.files:
-            return event
+            return ()
         assert event.by is not None, "a default answer is not given"
-        files = await self._around.files.of(request, event.by, answer.value, answer.files)
-        return replace(event, files=files)
+        return await self._around.files.of(request, event.by, answer.value, answer.files)
 
-    async def _refuse(self, message: Act, refusal: PxError, fresh: bool) -> Done:
-        """Refuse on what is so now; a key that has an outcome already gets that instead (S7)."""
-        if isinstance(refusal, OutcomeUnknown | Overloaded | Unavailable):
-            raise refusal
-        if self._request is not None:
-            await self._confirm(self._request, fresh)
-        replayed = await self._replayed(message.once)
-        if replayed is None:
-            await self._keep_text(message, refusal)
-            raise refusal
-        return replayed
+    async def _refuse(self, message: Act, refusal: PxError) -> Done:
+        try:
+            return Done(None, await self._row.refuse(refusal, self._around.keys, message.once))
+        except (WrongStatus, ClaimedByOther, ClaimRequired):
+            await self._keep_text(message)
+            raise
 
-    async def _keep_text(self, message: Act, refusal: PxError) -> None:
+    async def _keep_text(self, message: Act) -> None:
         """The answer that lost a race, or came without a claim, is a draft of who gave it."""
-        if message.answer is None or not isinstance(
-            refusal, WrongStatus | ClaimedByOther | ClaimRequired
-        ):
+        if message.answer is None:
             return
         assert isinstance(message.command, domain.Answer)
         text = message.answer.payload.decode()
         await self._around.shelf.keep_draft(self._id, message.command.by.entity, text)
 
-    async def _replayed(self, once: Once | None) -> Done | None:
-        """The outcome that the key has already, if there is a key and it has one."""
-        held = None if once is None else await self._around.keys.key_holder(IDEMPOTENCY, once.key)
-        return None if once is None or held is None else Done(None, once.replay(held))
-
     async def _settle_time(self) -> Request:
         """Commit what time, or the claimant's leaving, has done already (S8)."""
         while True:
-            request = self._request
-            assert request is not None
-            now = self._around.journal.now()
+            request, now = self._row.held, self._around.journal.now()
             events = domain.overdue(request, now, await self._holder_left(request))
             if not events:
                 return request
@@ -264,8 +229,7 @@ class RequestActor:
         return await self._commit(commit, Done(after), fired)
 
     async def _fire(self, message: Fire) -> Done:
-        request = self._request
-        assert request is not None
+        request = self._row.held
         # The journal's clock said that it is due; the estimate here may lag a little.
         now = max(self._around.journal.now(), message.due)
         if alarms.wanted(request).get(message.kind) != message.due:
@@ -308,11 +272,8 @@ class RequestActor:
         if once is not None and isinstance(message, Create | Act):
             reservation = once.reservation(self._around.reply(message, done))
             commit = replace(commit, keys=(*commit.keys, reservation))
-        # Until the commit is known to be durable, memory says nothing (S1).
-        self._request = None
-        result = await submit(self._around.journal, commit)
+        result = await self._row.commit(commit, done.request)
         if isinstance(result, Committed):
-            self._request = done.request
             return done
         return self._lost(result, message, once)
 
@@ -329,11 +290,6 @@ class RequestActor:
         if isinstance(message, Create) and conflict.guard == "time":
             raise InvalidTime("the deadline has passed already")
         raise Stale
-
-    async def _confirm(self, request: Request, fresh: bool) -> None:
-        if fresh:
-            return
-        await confirm(self._around.journal, "request", self._id, request.version)
 
     async def _holder_left(self, request: Request) -> bool:
         if request.claim is None or request.claim.by in request.to:

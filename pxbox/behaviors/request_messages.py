@@ -11,6 +11,7 @@ from actors.journal import Key
 from pxbox.behaviors.durable import Once
 from pxbox.domain import request as domain
 from pxbox.model.errors import FieldError
+from pxbox.model.file import Referral
 from pxbox.model.mark import Mark
 from pxbox.model.request import Request
 from pxbox.model.trail import Author
@@ -66,12 +67,13 @@ class Create:
 @dataclass(frozen=True, slots=True)
 class GivenAnswer:
     """The answer as it is kept, the same as a value, the client that brought it, and the ids of
-    files that come beside it."""
+    files that come beside it. `sure` are the ids of files that are known to lie in the storage."""
 
     payload: bytes
     value: object
     client: str
     files: tuple[str, ...] = ()
+    sure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,10 +101,12 @@ class Done:
     """The request as it stands, or the reply that the same idempotency key got first.
 
     `mark` comes with snoozing and waking. `existing` is the id of the open request with the same
-    subject, where there is one: then nothing was created.
+    subject, where there is one: then nothing was created. `unsure` are the files of an answer that
+    nothing else is wrong with; it was not taken, and may come again once they are sure to be there.
     """
 
     request: Request | None
     replay: Raw | None = None
     mark: Mark | None = None
     existing: str | None = None
+    unsure: tuple[Referral, ...] = ()

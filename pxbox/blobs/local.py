@@ -8,8 +8,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar, TypeVarTuple
@@ -17,7 +16,7 @@ from typing import TypeVar, TypeVarTuple
 import trio
 
 from pxbox.blobs.links import Links
-from pxbox.blobs.storage import FileGone, Stat
+from pxbox.blobs.storage import FileGone, Received, Stat, UploadUrl
 from pxbox.domain.files import Arrival
 from pxbox.model.errors import StorageFull
 
@@ -32,21 +31,15 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 
-@dataclass(frozen=True, slots=True)
-class Received:
-    """What was uploaded and is kept under `key`."""
-
-    key: str
-    size: int
-    sha256: str
-
-
 class LocalStorage:
     """A directory of files. Several processes, and hosts that share it, may use one.
 
     `kept/` has what is whole, by key; `drafts/` what is coming in. Every touch of the disk is a
     thread's.
     """
+
+    piece_bytes = PIECE_BYTES
+    origin = None
 
     def __init__(self, directory: Path, links: Links) -> None:
         self.links = links
@@ -59,17 +52,13 @@ class LocalStorage:
         for folder in (self._kept, self._drafts):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-    def presign_put(self, file_id: str, until: datetime) -> str:
-        return self.links.sign("put", file_id, until)
+    async def presign_put(self, file_id: str, until: datetime) -> UploadUrl:
+        return UploadUrl(self.links.sign("put", file_id, until))
 
     def presign_get(self, file_id: str, until: datetime) -> str:
         return self.links.sign("get", file_id, until)
 
     async def receive(self, file_id: str, data: AsyncIterator[bytes], arrival: Arrival) -> Received:
-        """Keep what comes; nobody sees any of it before all of it is on the disk.
-
-        Raises what `arrival` and `data` raise, and StorageFull: then nothing is kept.
-        """
         draft = await self._on_disk(_Draft, self._drafts)
         try:
             # A thread for each packet would cost more than the disk does.
@@ -94,6 +83,16 @@ class LocalStorage:
         finally:
             with trio.CancelScope(shield=True):
                 await self._on_disk(draft.close)
+
+    async def admit(self, file_id: str, arrival: Arrival) -> Received | None:
+        """None: every upload passes the broker."""
+        return None
+
+    async def waiting(self) -> Mapping[str, datetime]:
+        return {}
+
+    async def dismiss(self, file_id: str) -> None:
+        """Nothing: every upload passes the broker."""
 
     async def stat(self, key: str) -> Stat | None:
         path = self._path(key)
@@ -122,12 +121,11 @@ class LocalStorage:
         finally:
             os.close(file)
 
-    async def strays(self, older: timedelta) -> list[str]:
-        """The keys of all that has lain here for longer."""
-        return await self._on_disk(self._list_old, time.time() - older.total_seconds())
+    async def lying(self, older: timedelta, after: str, most: int) -> list[str]:
+        found = await self._on_disk(self._list_old, time.time() - older.total_seconds())
+        return [key for key in found if key > after][:most]
 
     async def drop_drafts(self, older: timedelta) -> None:
-        """Delete what nothing was added to for longer: whoever wrote it is gone."""
         await self._on_disk(self._drop_old, time.time() - older.total_seconds())
 
     def _drop_old(self, before: float) -> None:

@@ -6,14 +6,16 @@ standard output has what was asked for, alone.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from cyclopts import App, CycloptsError, Group
 
-from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.exits import CommandFailed, Exit, problem_of
 from pxbox.model.errors import PxError
 from pxbox.settings import OperatorError, SettingsError
 
@@ -32,7 +34,21 @@ _COMMANDS = (
         _BROKER,
         "Bring the database to the shape that this version needs.",
     ),
+    (
+        "restore-done",
+        "restore_done:restore_done",
+        _BROKER,
+        "Say that the database was restored: clients read their lists anew.",
+    ),
+    (
+        "collect-files",
+        "collect_files:collect_files",
+        _BROKER,
+        "Delete files that no answer refers to.",
+    ),
     ("ask", "ask:ask", _ASKING, "Ask somebody for data, and wait for the answer if wanted."),
+    ("wait", "ask:wait", _ASKING, "Wait for the answer to a request that was made."),
+    ("requests", "requests:requests", _ASKING, "List what you have asked."),
     ("show", "show:show", _ASKING, "Show a request, and its answer."),
     ("cancel", "act:cancel", _ASKING, "Withdraw a request."),
     ("inbox", "inbox:inbox", _ANSWERING, "List what waits for your answer."),
@@ -80,24 +96,43 @@ _FLOWS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command, by default of this process's own arguments, and return its exit code."""
     tokens = list(sys.argv[1:] if arguments is None else arguments)
+    app = _app()
     try:
-        code = _app()(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        code = app(tokens, exit_on_error=False, print_error=False, result_action="return_value")
     except CommandFailed as error:
-        return _say(error, error.exit)
-    except (CycloptsError, SettingsError) as error:
-        return _say(error, Exit.WRONG_CALL)
+        return _say(tokens, str(error), error.exit, error.problem)
+    except CycloptsError as error:
+        return _say_usage(tokens, error, app)
+    except SettingsError as error:
+        return _say(tokens, str(error), Exit.WRONG_CALL)
     except BrokenPipeError:
         return _reader_left()
     except (OperatorError, PxError, OSError) as error:
-        return _say(error, Exit.PROBLEM)
+        return _say(tokens, str(error), Exit.PROBLEM)
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
     return code if isinstance(code, int) else Exit.DONE
 
 
-def _say(error: Exception, code: int) -> int:
-    print(f"pxbox: {error}", file=sys.stderr)
-    return code
+def _say(
+    words: Sequence[str], message: str, exit: Exit, problem: Mapping[str, Any] | None = None
+) -> int:
+    """Say what went wrong on standard error: in words, or with --json as a problem document."""
+    if any(word == "--json" or word.startswith("--json=") for word in words):
+        message = json.dumps(problem or problem_of(message, exit), ensure_ascii=False)
+    else:
+        message = f"pxbox: {message}"
+    print(message, file=sys.stderr)
+    return exit
+
+
+def _say_usage(tokens: Sequence[str], error: CycloptsError, app: App) -> int:
+    # Late: only who has mistyped needs it.
+    from pxbox.cli.usage import explain
+
+    said, lines = explain(error, app)
+    problem = {**problem_of(said, Exit.WRONG_CALL), "usage": lines[0].removeprefix("Usage: ")}
+    return _say(tokens, "\n".join([said, *lines]), Exit.WRONG_CALL, problem)
 
 
 def _reader_left() -> int:
@@ -126,16 +161,6 @@ def _app() -> App:
         app.command(inner)
     app.register_install_completion_command(
         help="Have the shell complete pxbox's commands and options."
-    )
-    app.command(
-        "pxbox.cli.restore_done:restore_done",
-        name="restore-done",
-        help="Say that the database was restored: clients read their lists anew.",
-    )
-    app.command(
-        "pxbox.cli.collect_files:collect_files",
-        name="collect-files",
-        help="Delete files that no answer refers to.",
     )
     return app
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.rows import Id
 from pxbox.cli.terminal import clean, note, put_json
 from pxbox.cli.times import shown
 from pxbox.cli.where import NOWHERE, Switch, Where
@@ -17,7 +18,6 @@ from pxbox.client import AsyncPxBox
 from pxbox.model import wire
 
 Json = Annotated[Switch, Parameter(help="Print the request as JSON.")]
-Id = Annotated[str, Parameter(help="The request's id.")]
 Reason = Annotated[str | None, Parameter(help="Why.", metavar="TEXT", show_default=False)]
 
 
@@ -25,14 +25,15 @@ def claim(id: Id, /, *, json: Json = False, where: Where = NOWHERE) -> int:
     """Take a request: until the claim lapses, nobody else may answer it. Again to renew it."""
     request = _act(where, json, lambda px: px.requests.claim(id))
     if request.claim is not None:
-        note(f"Yours until {shown(request.claim.expires_at)}. Answer it: pxbox answer {request.id}")
+        until = shown(request.claim.expires_at)
+        note(f"{_title(request)} is yours until {until}. Answer it: pxbox answer {request.id}")
     return Exit.DONE
 
 
 def release(id: Id, /, *, json: Json = False, where: Where = NOWHERE) -> int:
     """Give a claim back, so that others may answer."""
-    _act(where, json, lambda px: px.requests.release(id))
-    note("Released: others may answer it.")
+    request = _act(where, json, lambda px: px.requests.release(id))
+    note(f"{_title(request)} is released: others may answer it.")
     return Exit.DONE
 
 
@@ -40,14 +41,14 @@ def decline(id: Id, /, *, reason: Reason = None, json: Json = False, where: Wher
     """Say that no answer will come from you."""
     request = _act(where, json, lambda px: px.requests.decline(id, reason))
     others = "" if request.closed_at is not None else " Others are still asked."
-    note(f"Declined.{others}")
+    note(f"You have declined {_title(request)}.{others}")
     return Exit.DONE
 
 
 def cancel(id: Id, /, *, reason: Reason = None, json: Json = False, where: Where = NOWHERE) -> int:
     """Withdraw a request that you have made."""
-    _act(where, json, lambda px: px.requests.cancel(id, reason))
-    note("Cancelled.")
+    request = _act(where, json, lambda px: px.requests.cancel(id, reason))
+    note(f"{_title(request)} is cancelled.")
     return Exit.DONE
 
 
@@ -61,9 +62,11 @@ def reassign(
 ) -> int:
     """Have others asked instead; for who holds the claim, or has scope override."""
     if not to:
-        raise CommandFailed("Say whom to ask instead.", Exit.WRONG_CALL)
-    _act(where, json, lambda px: px.requests.reassign(id, to, reason))
-    note(f"Others are asked: {', '.join(map(clean, to))}.")
+        raise CommandFailed(
+            f"Say whom to ask instead: pxbox reassign {id} ben group:ops.", Exit.WRONG_CALL
+        )
+    request = _act(where, json, lambda px: px.requests.reassign(id, to, reason))
+    note(f"{_title(request)} is now for {', '.join(map(clean, to))}.")
     return Exit.DONE
 
 
@@ -79,8 +82,13 @@ def delegate(
     """Have another hold your claim; with scope override, anybody's."""
     request = _act(where, json, lambda px: px.requests.delegate(id, to, reason))
     if request.claim is not None:
-        note(f"Theirs until {shown(request.claim.expires_at)}.")
+        note(f"{_title(request)} is {clean(to)}'s until {shown(request.claim.expires_at)}.")
     return Exit.DONE
+
+
+def _title(request: wire.RequestSummary) -> str:
+    """What it was done to: a row's number may have been mistyped."""
+    return f"{clean(request.title)!r}" if request.title else request.id
 
 
 def _act(

@@ -11,6 +11,7 @@ from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.fields import answer_of
 from pxbox.cli.form.sheet import Sheet
 from pxbox.cli.given import read_json
+from pxbox.cli.rows import Id
 from pxbox.cli.terminal import interactive, put_json
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import errors
@@ -18,7 +19,7 @@ from pxbox.model.decoding import decode_json
 
 
 def answer(
-    id: str,
+    id: Id | None = None,
     /,
     *,
     field: Annotated[
@@ -29,14 +30,14 @@ def answer(
     editor: Switch = False,
     where: Where = NOWHERE,
 ) -> int:
-    """Answer a request. At a terminal it asks for each part, shows the whole, and then sends it.
+    """Answer a request; at a terminal without an id, what is due first of all that waits for you.
+
+    At a terminal it asks for each part, shows the whole, and then sends it.
 
     A program gives the answer by -F or --json, and gets the response as JSON.
 
     Parameters
     ----------
-    id
-        The request's id.
     field
         One part of the answer, read by the schema's types: name=ana, address.city=Oslo, tags[]=a,
         note=@file, extra:='{"any": "JSON"}'.
@@ -49,6 +50,10 @@ def answer(
         raise CommandFailed("--json and -F exclude each other.", Exit.WRONG_CALL)
     if json is None and not field:
         return _by_hand(where, id, editor)
+    if id is None:
+        raise CommandFailed(
+            "ID is missing: which request? `pxbox inbox` lists what waits.", Exit.WRONG_CALL
+        )
     if editor:
         raise CommandFailed("--editor is for answering by hand, without -F.", Exit.WRONG_CALL)
     if json is not None:
@@ -63,7 +68,7 @@ def answer(
     return Exit.DONE
 
 
-def _by_hand(where: Where, id: str, editor: bool) -> int:
+def _by_hand(where: Where, id: str | None, editor: bool) -> int:
     if not interactive():
         raise CommandFailed(
             "Nobody can be asked: this is no terminal. Give the answer by -F name=value or by "
@@ -71,6 +76,6 @@ def _by_hand(where: Where, id: str, editor: bool) -> int:
             Exit.WRONG_CALL,
         )
     # Late: programs do not need what draws questions.
-    from pxbox.cli.by_hand import answer_by_hand
+    from pxbox.cli.by_hand import answer_by_hand, due_first
 
-    return answer_by_hand(where, id, editor)
+    return answer_by_hand(where, due_first(where) if id is None else id, editor)

@@ -16,7 +16,7 @@ from pxbox.cli.form.sheet import Sheet
 from pxbox.cli.form.walk import Walk
 from pxbox.cli.prompts import Form
 from pxbox.cli.review import called, say_errors, show
-from pxbox.cli.terminal import clean, note
+from pxbox.cli.terminal import clean, note, note_prose
 from pxbox.cli.times import shown
 from pxbox.cli.where import Where
 from pxbox.client import AsyncPxBox, errors
@@ -54,8 +54,32 @@ def answer_by_hand(where: Where, id: str, editor: bool) -> int:
             raise
         note(f"Nothing was sent.{kept}")
         return Exit.INTERRUPTED if isinstance(reason, KeyboardInterrupt) else Exit.PROBLEM
-    note("Answered.")
+    note(f"Answered. {_left(where)}")
     return Exit.DONE
+
+
+def due_first(where: Where) -> str:
+    """The id of what is due first of all that the caller may answer now. Raises CommandFailed."""
+    page = call(where, lambda px: px.inquiries(status=Status.PENDING, limit=1))
+    if not page.items:
+        raise CommandFailed(
+            "Nothing waits for your answer that nobody has claimed. `pxbox inbox` lists all.",
+            Exit.NOT_FOUND,
+        )
+    return page.items[0].id
+
+
+def _left(where: Where) -> str:
+    """How much waits still, and how to go on."""
+    try:
+        page = call(where, lambda px: px.inquiries(status=Status.PENDING, limit=1))
+    except CommandFailed:
+        # It was answered, which is what counts.
+        return ""
+    if not page.items:
+        return "Nothing else waits for you."
+    more = "" if page.total_exact else "+"
+    return f"{page.total}{more} more for you; `pxbox answer` goes on with what is due first."
 
 
 async def _claim(px: AsyncPxBox, id: str) -> tuple[wire.RequestDetail, bool]:
@@ -63,7 +87,7 @@ async def _claim(px: AsyncPxBox, id: str) -> tuple[wire.RequestDetail, bool]:
     request = await px.requests.get(id)
     if request.status not in OPEN:
         raise CommandFailed(
-            f"There is nothing to answer: the request is {request.status.lower()}.",
+            f"There is nothing to answer: the request is {request.status.lower()} already.",
             Exit.TOO_LATE if request.status is Status.EXPIRED else Exit.CONFLICT,
         )
     was_pending = request.status is Status.PENDING
@@ -106,7 +130,11 @@ def _give_back(where: Where, id: str) -> None:
 def _introduce(request: wire.RequestDetail) -> None:
     until = f", until {shown(request.deadline_at)}" if request.deadline_at else ""
     title = clean(request.title or "A request")
-    note(f"{title}, asked by {clean(request.requestor)}{until}. Ctrl-C stops and sends nothing.")
+    note(f"{title}, asked by {clean(request.requestor)}{until}.")
+    for text in (request.why, request.context):
+        if text:
+            note_prose(text)
+    note("Ctrl-C stops and sends nothing.")
 
 
 class _Draft:

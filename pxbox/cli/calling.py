@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import anyio
 
-from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.exits import CommandFailed, Exit, problem_of
+from pxbox.cli.names import Names, names_of
 from pxbox.cli.terminal import clean
 from pxbox.cli.where import Where, find
 from pxbox.client import AsyncPxBox, errors
@@ -29,6 +30,7 @@ _EXITS: tuple[tuple[type[errors.PxBoxError], Exit], ...] = (
     (errors.Overloaded, Exit.UNREACHABLE),
     (errors.Unreachable, Exit.UNREACHABLE),
 )
+_NO_ENTITY = "this token acts as no entity"
 _BY_CODE = {
     "unknown_addressee": Exit.NOT_FOUND,
     "invalid_request": Exit.WRONG_CALL,
@@ -44,9 +46,15 @@ def call(where: Where, action: Callable[[AsyncPxBox], Awaitable[T]]) -> T:
     """
     url, token = find(where)
 
+    names: Names = {}
+
     async def run() -> T:
         async with AsyncPxBox(url, token, patience=PATIENCE_SECONDS) as px:
-            return await action(px)
+            try:
+                return await action(px)
+            except errors.Conflict as error:
+                names.update(await names_of(px, [error.problem.get("holder")]))
+                raise
 
     try:
         # A loop of asyncio's own, whatever policy a library has set.
@@ -54,12 +62,21 @@ def call(where: Where, action: Callable[[AsyncPxBox], Awaitable[T]]) -> T:
     except errors.PxBoxError as error:
         if error.code == "invalid_answer":
             raise
-        raise failure(error, where) from None
+        raise failure(error, where, names) from None
 
 
-def failure(error: errors.PxBoxError, where: Where) -> CommandFailed:
+def failure(error: errors.PxBoxError, where: Where, names: Names | None = None) -> CommandFailed:
     """The error as a command reports it: one line, what to do, and where something is wrong."""
-    return CommandFailed(_message(error, where), exit_of(error))
+    exit = exit_of(error)
+    problem = error.problem or {**problem_of(error.detail, exit), **_known(error)}
+    return CommandFailed(_message(error, where, names or {}), exit, problem)
+
+
+def _known(error: errors.PxBoxError) -> dict[str, Any]:
+    """What the client knows of an error that comes without a problem document."""
+    if not error.code:
+        return {}
+    return {"type": f"urn:pxbox:problem:{error.code}", "code": error.code}
 
 
 def exit_of(error: errors.PxBoxError) -> Exit:
@@ -70,13 +87,18 @@ def exit_of(error: errors.PxBoxError) -> Exit:
     return next((exit for kind, exit in _EXITS if isinstance(error, kind)), Exit.PROBLEM)
 
 
-def _message(error: errors.PxBoxError, where: Where) -> str:
+def _message(error: errors.PxBoxError, where: Where, names: Names) -> str:
     if isinstance(error, errors.Unreachable):
         what = f"No broker answers at {find(where)[0]}."
         return f"{what} `pxbox serve` starts one; --url or PXBOX_URL names another."
-    detail = clean(error.detail)
-    said = detail[:1].upper() + detail[1:].rstrip(".")
-    lines = [f"{said}. {_advice(error, where)}".strip()]
+    if error.detail.startswith(_NO_ENTITY) and not where.token:
+        return _nobody(where.acting_as)
+    if isinstance(error, errors.Conflict) and (status := error.problem.get("requestStatus")):
+        lines = [f"The request is {clean(str(status)).lower()} already."]
+    else:
+        detail = clean(error.detail)
+        said = detail[:1].upper() + detail[1:].rstrip(".")
+        lines = [f"{said}. {_advice(error, names)}".strip()]
     if isinstance(error, errors.ValidationFailed):
         found = error.errors
         for each in found[:MOST_SHOWN]:
@@ -86,17 +108,22 @@ def _message(error: errors.PxBoxError, where: Where) -> str:
     return "\n".join(lines)
 
 
-def _advice(error: errors.PxBoxError, where: Where) -> str:
-    holder = error.problem.get("holder")
+def _nobody(acting_as: str | None) -> str:
+    """What to do where the command's own token names nobody that is there."""
+    if acting_as is None:
+        return "Say whom you act as: --as NAME, or PXBOX_AS=NAME for all that follows."
+    name = clean(acting_as)
+    return f"Nobody here is called {name!r}. `pxbox entities create user {name}` makes one."
+
+
+def _advice(error: errors.PxBoxError, names: Names) -> str:
     match error.code:
-        case "claimed_by_other" if holder:
-            return f"It is {clean(str(holder))} who holds it."
+        case "claimed_by_other" if (holder := str(error.problem.get("holder"))) in names:
+            return f"It is {names[holder]} who holds it."
         case "claim_required":
             return "Claim it first: pxbox claim ID."
         case "unauthenticated" | "token_expired":
             return "Set PXBOX_TOKEN to a token of this broker; `pxbox token create` makes one."
         case "unknown_addressee":
             return "`pxbox entities create user NAME` makes somebody who can be asked."
-    if isinstance(error, errors.Forbidden) and not (where.token or where.acting_as):
-        return "Say whom you act as by --as NAME."
     return ""

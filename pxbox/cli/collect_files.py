@@ -8,22 +8,23 @@ from typing import Annotated
 import trio
 from cyclopts import Parameter
 
+from pxbox.app.storage import open_storage
 from pxbox.blobs.links import Links
-from pxbox.blobs.local import LocalStorage
 from pxbox.cli.options import with_settings
 from pxbox.cli.servers import reached
 from pxbox.jobs import open_residents
 from pxbox.model.errors import PxError
 from pxbox.postgres.files import FileTable
 from pxbox.postgres.reader import Reader
-from pxbox.service.collecting import Found, collect, find_orphans
+from pxbox.service.adopting import Adoptions
+from pxbox.service.collecting import Collector, Found, find_orphans
 from pxbox.service.core import Files
 from pxbox.settings import OperatorError, Settings
 
 _AT_ONCE = 1_000
 
 
-@with_settings("data_dir", "database_url", "files_dir")
+@with_settings("data_dir", "database_url", "files_dir", "files_url")
 def collect_files(
     settings: Settings,
     *,
@@ -41,28 +42,31 @@ def collect_files(
             "No database to look into: give --database-url (PXBOX_DATABASE_URL), or start the "
             f"broker of {settings.data_dir} first."
         )
-    directory = settings.files_dir or settings.data_dir / "files"
     try:
-        trio.run(_collect, url, LocalStorage(directory, Links(b"")), dry_run)
-    except* PxError as group:
+        trio.run(_collect, url, settings, dry_run)
+    except* (PxError, OSError) as group:
         raise OperatorError(f"Files cannot be collected: {_first(group)}.") from None
-    except* OSError as group:
-        raise OperatorError(f"Files in {directory} cannot be read: {_first(group)}.") from None
     return 0
 
 
-async def _collect(url: str, storage: LocalStorage, dry_run: bool) -> None:
-    await trio.to_thread.run_sync(storage.open)
+async def _collect(url: str, settings: Settings, dry_run: bool) -> None:
+    links = Links(b"no URL is made here")
+    storage = await open_storage(settings, links, lambda why: print(f"the store fails: {why}"))
     async with open_residents() as residents:
         reader = Reader(url)
         reader.open(residents)
-        files = Files(FileTable(reader), storage, 0, _no_clock)
+        table = FileTable(reader)
+        files = Files(table, storage, Adoptions(table, storage), 0, _no_clock)
+        collector, after = Collector(files), ""
         while True:
-            found = await find_orphans(files, _AT_ONCE)
+            found = await find_orphans(files, _AT_ONCE, after=after)
             _name(found)
-            if dry_run or not (found.orphans or found.strays):
+            done = not (found.orphans or found.strays or found.leftovers)
+            if not dry_run:
+                await collector.collect(_AT_ONCE)
+            after = found.after
+            if not after and (done or dry_run):
                 return
-            await collect(files, _AT_ONCE)
 
 
 def _name(found: Found) -> None:
@@ -71,6 +75,8 @@ def _name(found: Found) -> None:
         print(f"{one.id}  {one.size:>12}  {why}  {one.name}")
     for key in found.strays:
         print(f"{key}  belongs to no file")
+    for id in found.leftovers:
+        print(f"{id}  was uploaded, and no file waits for it")
 
 
 def _no_clock() -> datetime:

@@ -18,6 +18,7 @@ from pxbox.cli.issuer_checks import issuer_checks
 from pxbox.cli.options import EVERY_FLAG, with_settings
 from pxbox.cli.server_checks import database_checks, redis_checks
 from pxbox.cli.servers import reached
+from pxbox.cli.storage_checks import storage_checks
 from pxbox.embedded import Servers
 from pxbox.settings import OperatorError, Settings, without_password
 
@@ -48,7 +49,7 @@ def doctor(
     ] = False,
 ) -> int:
     """Check the installation and say what is wrong: settings, versions, disk, keys, issuer, port,
-    database, Redis, clocks. Give it the flags that the broker is given.
+    database, Redis, clocks, object store. Give it the flags that the broker is given.
 
     Changes nothing. Exits with 1 if something must be mended; warnings leave it 0.
     """
@@ -81,6 +82,7 @@ def _checks(settings: Settings, servers: Servers) -> Iterator[Check]:
     yield local_checks.port_check(settings)
     yield from database_checks(settings, servers.database_url)
     yield from redis_checks(servers.redis_url)
+    yield from storage_checks(settings.files_url)
 
 
 def _report(checks: list[Check], servers: Servers) -> Report:

@@ -7,11 +7,14 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pxbox.cli.calling import call
-from pxbox.cli.exits import Exit
+from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.given import read_json
-from pxbox.cli.terminal import note, put, put_json, put_pairs
+from pxbox.cli.names import Names, names_of
+from pxbox.cli.terminal import clean, note, put, put_json, put_pairs
 from pxbox.cli.times import shown
 from pxbox.cli.where import NOWHERE, Switch, Where
+from pxbox.client import AsyncPxBox, errors
+from pxbox.model import wire
 
 Json = Annotated[Switch, Parameter(help="Print the reply as JSON.")]
 Address = Annotated[
@@ -54,7 +57,12 @@ def create(
 
 def show(address: Address, /, *, json: Json = False, where: Where = NOWHERE) -> int:
     """Show an entity, with its members."""
-    entity = call(where, lambda px: px.entities.get(address))
+
+    async def read(px: AsyncPxBox) -> tuple[wire.EntityView, Names]:
+        entity = await _get(px, address)
+        return entity, {} if json else await names_of(px, entity.members)
+
+    entity, names = call(where, read)
     if json:
         put_json(entity)
         return Exit.DONE
@@ -63,18 +71,35 @@ def show(address: Address, /, *, json: Json = False, where: Where = NOWHERE) -> 
         ("kind", entity.kind.lower()),
         ("address", entity.address),
         ("aliases", ", ".join(entity.aliases)),
-        ("members", ", ".join(entity.members)),
+        ("members", ", ".join(names.get(id, id) for id in entity.members)),
         ("made", shown(entity.created_at)),
     ]
     put_pairs([(name, value) for name, value in facts if value])
     return Exit.DONE
 
 
+async def _get(px: AsyncPxBox, address: str) -> wire.EntityView:
+    """The entity. Raises CommandFailed, which names the address: a command may have two."""
+    try:
+        return await px.entities.get(address)
+    except errors.NotFound as error:
+        said = f"There is no entity {clean(address)!r}, or none that you may see."
+        if ":" not in address:
+            said += f" A group is group:{clean(address)}, a role is role:{clean(address)}."
+        raise CommandFailed(said, Exit.NOT_FOUND, error.problem) from None
+
+
 def add_member(
     group: Group, member: Member, /, *, json: Json = False, where: Where = NOWHERE
 ) -> int:
     """Have a user or bot be a member of a group or role."""
-    reply = call(where, lambda px: px.entities.add_member(group, member))
+
+    async def change(px: AsyncPxBox) -> wire.Membership:
+        for each in (group, member):
+            await _get(px, each)
+        return await px.entities.add_member(group, member)
+
+    reply = call(where, change)
     if json:
         put_json(reply)
     note(f"{member} is a member of {group}.")
@@ -85,7 +110,13 @@ def remove_member(
     group: Group, member: Member, /, *, json: Json = False, where: Where = NOWHERE
 ) -> int:
     """Have a user or bot be a member no more."""
-    reply = call(where, lambda px: px.entities.remove_member(group, member))
+
+    async def change(px: AsyncPxBox) -> wire.Membership:
+        for each in (group, member):
+            await _get(px, each)
+        return await px.entities.remove_member(group, member)
+
+    reply = call(where, change)
     if json:
         put_json(reply)
     note(f"{member} is no member of {group}.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Any
 
 from pxbox.cli.exits import CommandFailed, Exit
@@ -75,6 +76,7 @@ def _read(sheet: Sheet, key: Key, text: str, field: str) -> Any:
     """The text as the first of the types there that it satisfies; as text where none is known."""
     schemas: list[Schema] = [sheet.schema]
     for part in key:
+        _refuse_mistyped(sheet, schemas, part, field)
         schemas = inside(sheet, schemas, part)
     views = list(map(sheet.view, spread(sheet, schemas)))
     refusal = None
@@ -86,6 +88,18 @@ def _read(sheet: Sheet, key: Key, text: str, field: str) -> Any:
     if refusal is not None:
         raise CommandFailed(f"{_name(field)}: {refusal}.", Exit.INVALID)
     return text
+
+
+def _refuse_mistyped(sheet: Sheet, schemas: list[Schema], part: str | int, field: str) -> None:
+    """Most schemas take members that they do not name, so a slip would be sent, and an answer is
+    for good. `:=` says that it is meant."""
+    names = {name for each in spread(sheet, schemas) for name in sheet.view(each).properties}
+    if isinstance(part, str) and part not in names and (near := get_close_matches(part, names, 1)):
+        raise CommandFailed(
+            f"{_name(field)}: the schema has no {part!r}. Did you mean {near[0]!r}? "
+            "(NAME:=JSON gives a member that it does not name.)",
+            Exit.INVALID,
+        )
 
 
 def _is_text(view: View) -> bool:

@@ -14,6 +14,7 @@ from pxbox.cli import timeline
 from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.given import read_json
+from pxbox.cli.names import Names, names_of
 from pxbox.cli.terminal import clean, note, put, put_json, put_pairs, put_table
 from pxbox.cli.times import distance, shown
 from pxbox.cli.where import NOWHERE, Switch, Where
@@ -162,10 +163,10 @@ def show(id: Id, /, *, json: Switch = False, where: Where = NOWHERE) -> int:
 
     async def read(
         px: AsyncPxBox,
-    ) -> tuple[FlowDetail, Sequence[TimelineItem], timeline.Names]:
+    ) -> tuple[FlowDetail, Sequence[TimelineItem], Names]:
         flow = await px.flows.get(id)
         items = await px.flows.timeline(id)
-        return flow, items, {} if json else await timeline.names_of(px, items)
+        return flow, items, {} if json else await names_of(px, [item.by for item in items])
 
     flow, items, names = call(where, read)
     if json:
@@ -200,7 +201,7 @@ def tail(id: Id, /, *, json: Switch = False, where: Where = NOWHERE) -> int:
             items = await px.flows.timeline(id, after=max(0, len(told) - _OVERLAP))
             fresh = [item for item in items if (item.at, item.what, item.key) not in told]
             told |= {(item.at, item.what, item.key) for item in fresh}
-            names = {} if json else await timeline.names_of(px, fresh)
+            names = {} if json else await names_of(px, [item.by for item in fresh])
             for item in fresh:
                 put_json(item) if json else put(_line(timeline.row(flow, item, names)))
             if flow.status not in OPEN_FLOW:

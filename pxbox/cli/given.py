@@ -36,6 +36,11 @@ def read_json(text: str, what: str) -> Any:
         raise CommandFailed(why, Exit.WRONG_CALL) from None
 
 
+def read_text(text: str | None) -> str | None:
+    """The text, or that of the file `@path`. Raises CommandFailed."""
+    return read_file(text[1:]) if text is not None and text.startswith("@") else text
+
+
 def read_file(name: str) -> str:
     """The text of a file, or of standard input, less a line's end at its end."""
     try:

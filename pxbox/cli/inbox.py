@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
-from pxbox.cli.terminal import note, put_json, put_table
-from pxbox.cli.times import distance
+from pxbox.cli.listing import page_size, put_list, rows_shown, status_of, when
+from pxbox.cli.names import Names, names_of
+from pxbox.cli.terminal import interactive, note, put_json
+from pxbox.cli.times import brief, read_moment
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import AsyncPxBox
 from pxbox.model import wire
@@ -37,6 +39,8 @@ class _Filter:
     snoozed: bool
     deleted: bool
     tag: str | None
+    requestor: str | None
+    due: datetime | None
 
 
 def inbox(
@@ -51,12 +55,20 @@ def inbox(
     snoozed: Switch = False,
     deleted: Switch = False,
     tag: Annotated[str | None, Parameter(metavar="TEXT", show_default=False)] = None,
+    requestor: Annotated[
+        str | None, Parameter(name="--from", metavar="SUB", show_default=False)
+    ] = None,
+    due: Annotated[str | None, Parameter(metavar="TIME", show_default=False)] = None,
     sort: Literal["deadline", "attention", "created"] = "deadline",
-    limit: Annotated[int, Parameter(metavar="N")] = 50,
+    limit: Annotated[int | None, Parameter(metavar="N", show_default=False)] = None,
+    page: Annotated[int, Parameter(metavar="N", show_default=False)] = 1,
     json: Switch = False,
     where: Where = NOWHERE,
 ) -> int:
     """List what is addressed to you, directly or through groups; by default what is open.
+
+    At a terminal the rows have numbers, which other commands take in place of an id: pxbox show 3,
+    pxbox answer 3, pxbox read 4-9.
 
     Parameters
     ----------
@@ -67,7 +79,8 @@ def inbox(
     search
         Only those with this text in title, description or meta.
     section
-        Only what needs attention, or is due soon.
+        Only what needs attention (its attention time has come, or it is due within the hour), or
+        is due soon (within a day).
     unread
         Only what you have not read.
     snoozed
@@ -76,29 +89,58 @@ def inbox(
         Also what you have deleted.
     tag
         Only those with this tag.
+    requestor
+        Only what this client has asked.
+    due
+        Only what closes before this: 2h, 1d12h from now, or 17:30.
     sort
         What comes first: the nearest deadline or attention time, or the newest.
     limit
-        At most so many.
+        So many at once; by default what fits on the screen, and 50 elsewhere.
+    page
+        2 for those after the first so many, and so on.
     json
         Print them as JSON, as listInquiries gives them.
     """
-    if limit < 1:
-        raise CommandFailed("--limit must be at least 1.", Exit.WRONG_CALL)
-    wanted = _Filter(entity, search, sort, limit, section, unread, snoozed, deleted, tag)
-    page = call(where, lambda px: _find(px, _statuses(status), wanted))
+    if min(1 if limit is None else limit, page) < 1:
+        raise CommandFailed("--limit and --page must be at least 1.", Exit.WRONG_CALL)
+    wanted = _Filter(
+        entity, search, sort, page_size(limit) * page, section, unread, snoozed, deleted, tag,
+        requestor, _due(due),
+    )  # fmt: skip
+    found, names = call(where, lambda px: _find(px, _statuses(status), wanted, named=not json))
+    first = page_size(limit) * (page - 1) + 1
+    found.items = found.items[first - 1 :]
     if json:
-        put_json(page)
+        put_json(found)
         return Exit.DONE
-    if page.items:
-        put_table(_COLUMNS, [_row(item) for item in page.items])
-    else:
-        note("Nothing is open for you." if status is None else "There is none.")
-    if page.sections is not None and status is None:
-        note(_summary(page.sections))
-    if page.total > len(page.items):
-        note(f"{len(page.items)} of {page.total} are shown; --limit shows more.")
+    _put(found, names, first)
+    if found.sections is not None and status is None:
+        note(_summary(found.sections))
+    if found.items and found.total > len(found.items):
+        last = first + len(found.items) - 1
+        of = f" of {found.total}{'' if found.total_exact else '+'}"
+        note(rows_shown(first, len(found.items), of, page, more=found.total > last))
+    if found.items and interactive():
+        note(f"`pxbox show {first}` shows row {first}, `pxbox answer {first}` answers it.")
     return Exit.DONE
+
+
+def _put(found: wire.InquiryPage, names: Names, first: int) -> None:
+    items = found.items
+    if items:
+        put_list(_COLUMNS, [_row(item, names) for item in items], [one.id for one in items], first)
+    elif found.total:
+        note(f"There are {found.total}, all on earlier pages.")
+    else:
+        note("Nothing that is open fits.")
+
+
+def _due(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    moment = read_moment(text, "--due")
+    return datetime.now(UTC) + moment if isinstance(moment, timedelta) else moment
 
 
 def _statuses(name: StatusName | None) -> Sequence[Status | None]:
@@ -108,14 +150,16 @@ def _statuses(name: StatusName | None) -> Sequence[Status | None]:
 
 
 async def _find(
-    px: AsyncPxBox, statuses: Sequence[Status | None], wanted: _Filter
-) -> wire.InquiryPage:
-    """What there is in these states, as one list. Its positions are those of the first that was
-    read, so that resuming from there misses nothing."""
+    px: AsyncPxBox, statuses: Sequence[Status | None], wanted: _Filter, *, named: bool
+) -> tuple[wire.InquiryPage, Names]:
+    """What there is in these states, as one list, with the names of who holds claims.
+
+    Its positions are those of the first that was read, so that resuming from there misses nothing.
+    """
     pages = [await _read(px, status, wanted) for status in statuses]
     items = {item.id: item for page in pages for item in page.items}
     first = pages[0]
-    return wire.InquiryPage(
+    page = wire.InquiryPage(
         items=_in_order(items.values(), wanted.sort)[: wanted.limit],
         total=sum(page.total for page in pages),
         total_exact=all(page.total_exact for page in pages),
@@ -124,6 +168,8 @@ async def _find(
         epoch=first.epoch,
         positions=first.positions,
     )
+    holders = [item.claim.by for item in page.items if item.claim is not None]
+    return page, await names_of(px, holders) if named else {}
 
 
 async def _read(px: AsyncPxBox, status: Status | None, wanted: _Filter) -> wire.InquiryPage:
@@ -148,6 +194,8 @@ async def _page(
         snoozed=wanted.snoozed,
         include_deleted=wanted.deleted,
         tag=wanted.tag,
+        requestor=wanted.requestor,
+        due_before=wanted.due,
         sort_by=wanted.sort,
         limit=min(limit, _LARGEST_PAGE),
         cursor=cursor,
@@ -174,12 +222,10 @@ def _summary(sections: wire.InquirySections) -> str:
     return f"{', '.join(counts)}; {sections.pending.unread} unread."
 
 
-def _row(item: wire.Inquiry) -> tuple[str, ...]:
-    status = item.status.lower()
-    if item.claim is not None:
-        status += f", lapses {distance(item.claim.expires_at)}"
+def _row(item: wire.Inquiry, names: Names) -> tuple[str, ...]:
+    status = status_of(item, names)
     if item.snoozed_until is not None and item.snoozed_until > datetime.now(UTC):
-        status += f", snoozed, back {distance(item.snoozed_until)}"
+        status += f", snoozed, back {brief(item.snoozed_until)}"
     if item.deleted:
         status += ", deleted"
     return (
@@ -187,7 +233,7 @@ def _row(item: wire.Inquiry) -> tuple[str, ...]:
         item.title or "",
         item.requestor,
         status,
-        distance(item.deadline_at) if item.deadline_at else "",
-        distance(item.created_at),
+        when(item.deadline_at),
+        when(item.created_at),
         "" if item.read else "new",
     )

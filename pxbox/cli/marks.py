@@ -9,14 +9,15 @@ from cyclopts import Parameter
 
 from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
+from pxbox.cli.rows import Ids
 from pxbox.cli.terminal import clean, note, put_json
 from pxbox.cli.times import read_moment, shown
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client.marks import Action
 
+_EXITS = {"not_found": Exit.NOT_FOUND, "invalid_time": Exit.INVALID}
 MOST_AT_ONCE = 1_000
 Json = Annotated[Switch, Parameter(help="Print the outcomes as JSON.")]
-Ids = Annotated[list[str], Parameter(help="The requests' ids.", metavar="ID...", negative=())]
 Until = Annotated[
     str, Parameter(help="For how long (2h, 3d), or until when, with an offset.", metavar="TIME")
 ]
@@ -74,5 +75,5 @@ def _update(
         note(f"{done}: {updated.updated}.")
     if not updated.failed:
         return Exit.DONE
-    codes = {one.error.get("code") for one in updated.items if isinstance(one.error, dict)}
-    return Exit.NOT_FOUND if codes == {"not_found"} else Exit.PROBLEM
+    codes = {str(one.error.get("code")) for one in updated.items if isinstance(one.error, dict)}
+    return _EXITS.get(codes.pop(), Exit.PROBLEM) if len(codes) == 1 else Exit.PROBLEM

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pxbox.cli.flow_worker import FlowWorker
 from pxbox.cli.options import EVERY_FLAG, with_settings
 from pxbox.settings import OperatorError, Settings, require_servable
 
@@ -17,34 +18,30 @@ def serve(settings: Settings) -> int:
     require_servable(settings)
     from pxbox.embedded import DataDirInUse, ServerFailed
 
+    worker = FlowWorker(settings)
     try:
-        _supervise(settings) if settings.workers > 1 else _serve_alone(settings)
+        _supervise(settings, worker) if settings.workers > 1 else _serve_alone(settings, worker)
     except (DataDirInUse, ServerFailed) as error:
         raise OperatorError(str(error)) from None
+    finally:
+        worker.stop()
     return 0
 
 
-def _serve_alone(settings: Settings) -> None:
+def _serve_alone(settings: Settings, worker: FlowWorker) -> None:
     # Late, so that a wrong flag is answered at once.
     from pxbox.app import run
-    from pxbox.cli.flow_worker import FlowWorker
     from pxbox.cli.greeting import greet
-
-    worker = FlowWorker(settings)
 
     def listening(port: int, secret: str) -> None:
         greet(settings, port, secret)
-        if settings.flows:
-            worker.start()
+        worker.start()
 
-    try:
-        run(settings, listening)
-    finally:
-        worker.stop()
+    run(settings, listening, before_draining=worker.stop)
 
 
-def _supervise(settings: Settings) -> None:
+def _supervise(settings: Settings, worker: FlowWorker) -> None:
     # The broker is not imported here: the supervisor stays small.
     from pxbox.supervisor import run
 
-    run(settings)
+    run(settings, worker)

@@ -8,20 +8,30 @@ from pxbox.cli.calling import call
 from pxbox.cli.exits import Exit
 from pxbox.cli.form.sheet import Sheet
 from pxbox.cli.form.view import View, words_for
-from pxbox.cli.terminal import put, put_json, put_pairs, put_table
+from pxbox.cli.names import Names, names_of
+from pxbox.cli.rows import Id
+from pxbox.cli.terminal import (
+    interactive,
+    note,
+    put,
+    put_json,
+    put_pairs,
+    put_prose,
+    put_table,
+)
 from pxbox.cli.times import shown
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import AsyncPxBox, errors
 from pxbox.model import wire
 from pxbox.model.decoding import decode_json
-from pxbox.model.request import Status
+from pxbox.model.request import OPEN, Status
 
 _MOST_OPTIONS = 8
 _TIMELINE = ("AT", "WHAT", "BY", "CLIENT", "TOKEN", "DETAIL")
 
 
 def show(
-    id: str,
+    id: Id,
     /,
     *,
     timeline: Switch = False,
@@ -32,8 +42,6 @@ def show(
 
     Parameters
     ----------
-    id
-        The request's id.
     timeline
         Show who did what to it, and when, instead.
     json
@@ -41,75 +49,121 @@ def show(
     """
     if timeline:
         return _timeline(where, id, json)
-    request, response = call(where, lambda px: _read(px, id))
+    request, response, names = call(where, lambda px: _read(px, id, named=not json))
     if json:
         put_json({**msgspec.json.decode(msgspec.json.encode(request)), "response": response})
         return Exit.DONE
-    put_pairs(_facts(request))
+    put_pairs(_facts(request, names))
+    for heading, text in (("why", request.why), ("context", request.context)):
+        if text:
+            put(f"\n{heading}")
+            put_prose(text)
     put("\nasks for")
     put_pairs(_outline(request), indent="  ")
     if response is not None:
-        put("\nanswer")
+        put(f"\nanswer{_by(response, names)}")
         put(msgspec.json.format(bytes(response.payload), indent=2).decode())
+    _say_next(request)
     return Exit.DONE
+
+
+def _by(response: wire.Response, names: Names) -> str:
+    if response.answered_by is None:
+        return " (the default, at the deadline)"
+    return f" by {names.get(response.answered_by, response.answered_by)}"
+
+
+def _say_next(request: wire.RequestDetail) -> None:
+    """What a person may want to type now."""
+    if request.status not in OPEN or not interactive():
+        return
+    if request.inquiry is not None:
+        note(f"\nAnswer it: pxbox answer {request.id}")
+    elif request.delivery is not None:
+        note(f"\nWait for the answer: pxbox wait {request.id}")
 
 
 def _timeline(where: Where, id: str, json: bool) -> int:
-    entries = call(where, lambda px: _entries(px, id))
+    entries, names = call(where, lambda px: _entries(px, id, named=not json))
     if json:
         put_json(entries)
     else:
-        put_table(_TIMELINE, [_entry(one) for one in entries])
+        put_table(_TIMELINE, [_entry(one, names) for one in entries])
     return Exit.DONE
 
 
-async def _entries(px: AsyncPxBox, id: str) -> list[wire.TimelineEntry]:
+async def _entries(
+    px: AsyncPxBox, id: str, *, named: bool
+) -> tuple[list[wire.TimelineEntry], Names]:
     page = await px.requests.timeline(id)
     entries = page.items
     while page.next_cursor is not None:
         page = await px.requests.timeline(id, cursor=page.next_cursor)
         entries += page.items
-    return entries
+    if not named:
+        return entries, {}
+    found = {word for one in entries for word in (one.actor, *_words(one))}
+    return entries, await names_of(px, found)
 
 
-def _entry(one: wire.TimelineEntry) -> tuple[str, ...]:
+def _entry(one: wire.TimelineEntry, names: Names) -> tuple[str, ...]:
     detail: dict[str, object] = msgspec.json.decode(one.detail)
-    told = ", ".join(f"{name} {_plain(value)}" for name, value in detail.items())
+    told = ", ".join(f"{name} {_plain(value, names)}" for name, value in detail.items())
     return (
         f"{one.at.astimezone():%Y-%m-%d %H:%M:%S}",
         one.type.removeprefix("request."),
-        one.actor or "",
+        names.get(one.actor or "", one.actor or ""),
         one.client or "",
         one.token_id or "",
         told,
     )
 
 
-def _plain(value: object) -> str:
-    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
+def _words(one: wire.TimelineEntry) -> list[str]:
+    """What in its detail may be the id of somebody."""
+    values: list[object] = list(msgspec.json.decode(one.detail).values())
+    return [
+        str(word) for value in values for word in (value if isinstance(value, list) else [value])
+    ]
 
 
-async def _read(px: AsyncPxBox, id: str) -> tuple[wire.RequestDetail, wire.Response | None]:
+def _plain(value: object, names: Names) -> str:
+    words = map(str, value) if isinstance(value, list) else [str(value)]
+    return " ".join(names.get(word, word) for word in words)
+
+
+async def _read(
+    px: AsyncPxBox, id: str, *, named: bool
+) -> tuple[wire.RequestDetail, wire.Response | None, Names]:
     request = await px.requests.get(id)
+    response = await _response(px, request)
+    holder = request.claim.by if request.claim is not None else None
+    concerned = (*request.to, holder, request.closed_by) if named else ()
+    return request, response, await names_of(px, concerned)
+
+
+async def _response(px: AsyncPxBox, request: wire.RequestDetail) -> wire.Response | None:
     if request.status is not Status.ANSWERED:
-        return request, None
+        return None
     try:
-        return request, await px.requests.response(id)
+        return await px.requests.response(request.id)
     except (errors.NotFound, errors.Forbidden):
         # Co-candidates see that it was answered, and not how.
-        return request, None
+        return None
 
 
-def _facts(request: wire.RequestDetail) -> list[tuple[str, str]]:
+def _facts(request: wire.RequestDetail, names: Names) -> list[tuple[str, str]]:
     facts: list[tuple[str, str | None]] = [
         ("id", request.id),
         ("title", request.title),
-        ("status", _status(request)),
+        ("status", _status(request, names)),
         ("from", request.requestor),
+        ("to", ", ".join(names.get(id, id) for id in request.to)),
         ("asked", shown(request.created_at)),
         ("deadline", shown(request.deadline_at) if request.deadline_at else None),
+        ("attention", shown(request.attention_at) if request.attention_at else None),
+        ("tags", ", ".join(request.tags)),
         ("reason", request.reason),
-        ("why", request.why),
         ("reached", _reached(request)),
     ]
     return [(name, value) for name, value in facts if value]
@@ -122,12 +176,14 @@ def _reached(request: wire.RequestDetail) -> str | None:
     return {"none": "nobody yet"}.get(request.delivery.reached, request.delivery.reached)
 
 
-def _status(request: wire.RequestDetail) -> str:
+def _status(request: wire.RequestDetail, names: Names) -> str:
     status = request.status.lower()
     if request.claim is not None:
-        return f"{status} by {request.claim.by} until {shown(request.claim.expires_at)}"
+        holder = names.get(request.claim.by, request.claim.by)
+        return f"{status} by {holder} until {shown(request.claim.expires_at)}"
     if request.closed_at is not None:
-        return f"{status} {shown(request.closed_at)}"
+        by = f"by {names[request.closed_by]} " if request.closed_by in names else ""
+        return f"{status} {by}{shown(request.closed_at)}"
     return f"{status}, to be claimed first" if request.claim_required else status
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import msgspec
 
@@ -22,6 +22,15 @@ def interactive() -> bool:
 def clean(text: str) -> str:
     """One line without control characters: titles and answers are written by strangers."""
     return " ".join("".join(" " if unicodedata.category(c) in _UNSAFE else c for c in text).split())
+
+
+def clean_lines(text: str) -> str:
+    """The same for text of several lines, which stay lines."""
+    safe = text.replace("\r\n", "\n").replace("\t", "    ")
+    return "\n".join(
+        "".join(" " if unicodedata.category(c) in _UNSAFE else c for c in line).rstrip()
+        for line in safe.split("\n")
+    ).strip("\n")
 
 
 def note(message: str) -> None:
@@ -60,6 +69,28 @@ def put_table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for row in cleaned:
         table.add_row(*map(Text, row))
     Console().print(table)
+
+
+def put_prose(markdown: str) -> None:
+    """What a stranger has written in Markdown: laid out on a terminal, elsewhere as it is."""
+    _prose(markdown, sys.stdout)
+
+
+def note_prose(markdown: str) -> None:
+    """The same on standard error."""
+    _prose(markdown, sys.stderr)
+
+
+def _prose(markdown: str, stream: TextIO) -> None:
+    safe = clean_lines(markdown)
+    if not stream.isatty():
+        print(safe, file=stream, flush=True)
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    # A link's text is no word on where it leads: both are shown.
+    Console(file=stream).print(Markdown(safe, hyperlinks=False))
 
 
 def put_pairs(pairs: Sequence[tuple[str, str]], indent: str = "") -> None:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
+from pxbox.cli.names import Names
 from pxbox.cli.times import lasting
-from pxbox.client import AsyncPxBox, errors
 from pxbox.model.flow import WaitKind, WaitOutcome
 from pxbox.model.flow_wire import FlowDetail, TimelineItem
-from pxbox.model.ids import as_uuid
 
 COLUMNS = ("TIME", "AFTER", "WHAT", "NAME", "BY")
 
 Row = tuple[str, str, str, str, str]
-Names = dict[str, str]
 
 _OPENED = {
     WaitKind.ASK: "asked",
@@ -29,18 +27,6 @@ _SETTLED = {
     (WaitKind.CHILD, WaitOutcome.COMPLETED): "child completed",
     (WaitKind.CHILD, WaitOutcome.FAILED): "child failed",
 }
-
-
-async def names_of(px: AsyncPxBox, items: Sequence[TimelineItem]) -> Names:
-    """The handles of the entities that answered, as far as they can be had."""
-    names = {}
-    for id in sorted({item.by for item in items if item.by and as_uuid(item.by)}):
-        try:
-            names[id] = (await px.entities.get(id)).handle
-        except errors.PxBoxError:
-            # Whoever may read the flow need not be allowed to read them.
-            continue
-    return names
 
 
 def rows(flow: FlowDetail, items: Sequence[TimelineItem], names: Names) -> list[Row]:

@@ -78,6 +78,11 @@ NOWHERE = Where()
 def find(where: Where) -> tuple[str, Token]:
     """The URL to call and the token to call it with, or a function that makes one when it is
     needed. Raises CommandFailed, and SettingsError for a wrong setting."""
+    if where.url is not None and not where.url.startswith(("http://", "https://")):
+        raise CommandFailed(
+            f"--url (PXBOX_URL) must begin with http:// or https://, not {where.url[:60]!r}.",
+            Exit.WRONG_CALL,
+        )
     settings = load({"data_dir": where.data_dir} if where.data_dir else {}, os.environ)
     if where.token:
         if where.acting_as:

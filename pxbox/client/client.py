@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from datetime import datetime
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack, overload
 
@@ -20,6 +21,7 @@ from pxbox.client.marks import Marks
 from pxbox.client.requests import Addressees, AsSchema, Details, Requests
 from pxbox.client.schemas import to_json
 from pxbox.client.stream import EventStream
+from pxbox.client.times import aware
 from pxbox.client.waits import Waits
 from pxbox.model import wire
 from pxbox.model.ids import as_uuid
@@ -143,6 +145,9 @@ class AsyncPxBox:
         requestor: str | None = None,
         tag: str | None = None,
         q: str | None = None,
+        due_before: datetime | None = None,
+        due_after: datetime | None = None,
+        flow_id: str | None = None,
         sort_by: str = "deadline",
         limit: int = 50,
         cursor: str | None = None,
@@ -158,6 +163,7 @@ class AsyncPxBox:
             "status": None if status is None else str(status),
             "section": section, "unread": unread, "snoozed": snoozed or None,
             "includeDeleted": include_deleted or None, "requestor": requestor, "tag": tag, "q": q,
+            "dueBefore": aware(due_before), "dueAfter": aware(due_after), "flowId": flow_id,
             "sortBy": sort_by, "limit": limit, "cursor": cursor,
         }  # fmt: skip
         given = {name: value for name, value in input.items() if value is not None}

@@ -2,28 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import hashlib
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, Protocol
 
 import anyio
+import anyio.to_thread
 
 from pxbox.client import timing
 from pxbox.client.closing import Closed
 from pxbox.client.errors import NotFound, PxBoxError, Unreachable
 from pxbox.client.frames import (
+    MOST_MESSAGE_BYTES,
+    MOST_PARTS,
+    PIECE_BYTES,
     Frame,
     Parts,
     decode_frame,
     decode_frames,
     encode_command,
     encode_frame,
+    encode_parts,
 )
 from pxbox.client.retry import Transient, judge
 
 if TYPE_CHECKING:
     from pxbox.client.websocket import WebSocket
 
+# The operations whose payload may be large; the contract says it with their limits.
+IN_PARTS = frozenset({"createRequest", "bulkCreateRequests", "postResponse"})
+
 OnNotice = Callable[[dict[str, Any]], None]
+
+
+def may_carry(op: str, data: bytes) -> bool:
+    """Whether a connection takes this: in one message, or in parts."""
+    most = PIECE_BYTES * (MOST_PARTS - 1) if op in IN_PARTS else MOST_MESSAGE_BYTES
+    return len(data) < most
 
 
 class Sink(Protocol):
@@ -59,6 +75,7 @@ class Connection:
         self._replies: dict[str, _Reply] = {}
         self._last_id = 0
         self._parts = Parts()
+        self._parts_turn = anyio.Lock()  # the broker takes one payload in parts at a time
         self._heard = False
         self.sinks: dict[str, Sink] = {}
         self.closed: Closed | None = None
@@ -80,14 +97,17 @@ class Connection:
         return self.closed
 
     async def command(self, op: str, data: bytes, key: str | None) -> Frame:
-        """Have an operation carried out. Raises PxBoxErrors, and Transient."""
+        """Have an operation carried out that it `may_carry`. Raises PxBoxErrors, and Transient."""
         id = self._new_id()
-        return await self._ask(id, encode_command(id, op, data, key))
+        if len(data) < MOST_MESSAGE_BYTES:
+            return await self._ask(id, [encode_command(id, op, data, key)])
+        sha256 = await anyio.to_thread.run_sync(lambda: hashlib.sha256(data).hexdigest())
+        return await self._ask(id, encode_parts(id, op, data, key, sha256), self._parts_turn)
 
     async def ask(self, type: str, **members: object) -> Frame:
         """Send any other frame that is answered, and wait for that."""
         id = self._new_id()
-        return await self._ask(id, encode_frame(type, id=id, **members))
+        return await self._ask(id, [encode_frame(type, id=id, **members)])
 
     async def tell(self, type: str, **members: object) -> None:
         """Send a frame that has no answer. Raises Transient."""
@@ -97,10 +117,17 @@ class Connection:
         self._last_id += 1
         return str(self._last_id)
 
-    async def _ask(self, id: str, text: str) -> Frame:
+    async def _ask(
+        self, id: str, texts: Iterable[str], turn: AbstractAsyncContextManager[object] | None = None
+    ) -> Frame:
         reply = self._replies[id] = _Reply()
         try:
-            await self._send(text)
+            async with turn or nullcontext():
+                for text in texts:
+                    await self._send(text)
+                    # Refused already: what else of it comes is dropped there.
+                    if reply.came.is_set():
+                        break
             await reply.came.wait()
         finally:
             self._replies.pop(id, None)

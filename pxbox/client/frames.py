@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
+
+# A message of the broker's contract is at most 1 MiB, with its envelope.
+MOST_MESSAGE_BYTES = 1_000_000
+PIECE_BYTES = 256 * 1024
+MOST_PARTS = 1024
+_CONTINUES = range(0x80, 0xC0)  # a byte of UTF-8 that does not begin a character
 
 _encoder = msgspec.json.Encoder()
 
@@ -34,6 +41,14 @@ class _Command(Struct, omit_defaults=True):
     op: str
     data: Raw
     meta: dict[str, Any] | None = None
+
+
+class _Part(Struct):
+    type: str
+    id: str
+    op: str
+    data: str
+    meta: dict[str, Any]
 
 
 decode_frame = msgspec.json.Decoder(Frame).decode
@@ -72,6 +87,29 @@ def encode_command(id: str, op: str, data: bytes, key: str | None) -> str:
     """A `cmd` frame; `data` is JSON already."""
     meta = {"idempotencyKey": key} if key else None
     return _encoder.encode(_Command("cmd", id, op, Raw(data), meta)).decode()
+
+
+def encode_parts(id: str, op: str, data: bytes, key: str | None, sha256: str) -> Iterator[str]:
+    """The `cmd` frames of a command whose `data`, JSON already, does not fit into a message."""
+    cuts = list(_cuts(data))
+    meta: dict[str, Any] = {"of": len(cuts), "sha256": sha256}
+    if key:
+        meta["idempotencyKey"] = key
+    for part, (begin, end) in enumerate(cuts, start=1):
+        piece = data[begin:end].decode()
+        yield _encoder.encode(_Part("cmd", id, op, piece, {**meta, "part": part})).decode()
+
+
+def _cuts(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where to cut this UTF-8: between characters, into pieces that fit however they are
+    escaped."""
+    begin = 0
+    while begin < len(data):
+        end = min(begin + PIECE_BYTES, len(data))
+        while end < len(data) and data[end] in _CONTINUES:
+            end -= 1
+        yield begin, end
+        begin = end
 
 
 def encode_frame(type: str, **members: object) -> str:

@@ -18,7 +18,7 @@ import msgspec
 
 from pxbox.client import timing
 from pxbox.client.closing import Refused
-from pxbox.client.connection import Connection
+from pxbox.client.connection import Connection, may_carry
 from pxbox.client.errors import AuthError, Forbidden, PxBoxError, from_problem
 from pxbox.client.rest import Answered, Prefer, call_of, read_reply
 from pxbox.client.retry import TRANSIENT, Backoff, Transient, seconds_of
@@ -32,8 +32,6 @@ T = TypeVar("T")
 Token = str | Callable[[], str | Awaitable[str]]
 
 
-# A message of the broker's contract is at most 1 MiB, with its envelope.
-MOST_MESSAGE_BYTES = 1_000_000
 MOST_CHANNELS = 128
 
 # Reading changes nothing, and these can be repeated by their very meaning.
@@ -108,9 +106,13 @@ class Link:
     async def once(self, op: str, data: bytes, key: str | None) -> bytes:
         """One try, over what there is. Raises PxBoxErrors, and Transient."""
         connection = await self.main.wait_connection()
-        # What does not fit into one message goes by REST, which takes more.
-        if connection is not None and len(data) < MOST_MESSAGE_BYTES:
-            return bytes((await connection.command(op, data, key)).data)
+        if connection is not None and may_carry(op, data):
+            try:
+                return bytes((await connection.command(op, data, key)).data)
+            except Transient as failure:
+                # Its parts have a minute to arrive; REST waits for as long as they come.
+                if failure.error.code != "request_timeout":
+                    raise
         return await self.rest(op, data, key)
 
     async def rest(

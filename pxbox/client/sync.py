@@ -393,6 +393,9 @@ class PxBox:
         requestor: str | None = None,
         tag: str | None = None,
         q: str | None = None,
+        due_before: datetime | None = None,
+        due_after: datetime | None = None,
+        flow_id: str | None = None,
         sort_by: str = "deadline",
         limit: int = 50,
         cursor: str | None = None,
@@ -402,7 +405,8 @@ class PxBox:
             lambda: self._px.inquiries(
                 entity=entity, status=status, section=section, unread=unread, snoozed=snoozed,
                 include_deleted=include_deleted, requestor=requestor, tag=tag, q=q,
-                sort_by=sort_by, limit=limit, cursor=cursor,
+                due_before=due_before, due_after=due_after, flow_id=flow_id, sort_by=sort_by,
+                limit=limit, cursor=cursor,
             )
         )  # fmt: skip
 

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 
 from pxbox.domain.sniffing import HEAD_BYTES, fits, sniff
 from pxbox.model.errors import FieldError, FileRefused
-from pxbox.model.file import MEGABYTE, FileFacts, FilesPolicy
+from pxbox.model.file import MEGABYTE, FileFacts, FilesPolicy, SignedFile
 
+NOT_UPLOADED = "is not the id of a file that you uploaded for this request"
 MOST_NAME = 255
 MOST_POLICY_ENTRIES = 64
 UNUSED_PER_FILE = 4
@@ -81,7 +82,7 @@ def check_file(policy: FilesPolicy, name: str, mime: str, size: int) -> None:
         raise FileRefused("the request does not admit this file", errors=errors)
 
 
-def check_files(policy: FilesPolicy, files: Sequence[FileFacts]) -> None:
+def check_files(policy: FilesPolicy, files: Sequence[FileFacts | SignedFile]) -> None:
     """The same for all files of an answer together."""
     for file in files:
         check_file(policy, file.name, file.mime, file.size)
@@ -104,9 +105,10 @@ def _admits(patterns: tuple[str, ...], mime: str) -> bool:
 
 
 class Arrival:
-    """A file as it comes in: no longer than was said, and of the type that was said."""
+    """A file as it comes in: no longer than `size`, as was said, and of the type that was said."""
 
     def __init__(self, size: int, mime: str) -> None:
+        self.size = size
         self._left = size
         self._mime = mime
         self._head = b""

@@ -11,6 +11,7 @@ import math
 
 import trio
 from hypercorn.events import Closed, Event, RawData, Updated
+from hypercorn.protocol.h11 import H11Protocol
 
 from pxbox.edge.bodies import Body
 from pxbox.edge.heads import Head, HeadReader, judge
@@ -40,7 +41,8 @@ class HttpConnection:
         self._limits = limits
         self._nursery = nursery
         self._carries = (host.carries_payload, host.carries_file)
-        self._host = host.open(wire, nursery, self._on_event)
+        self._http = host
+        self._protocol: H11Protocol | None = None
         self._busy = False  # a request is with the app
         self._over = False  # no further request is served
         self._gone = False  # the peer is: nothing is sent any more
@@ -66,8 +68,7 @@ class HttpConnection:
             return None
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._gone = True
-        # An app that is still at work has lost its caller: it is told.
-        await self._host.handle(Closed())
+        await self._tell_closed()
         return None
 
     async def part(self) -> None:
@@ -88,7 +89,8 @@ class HttpConnection:
         """Answer what has been asked and nothing more; an idle connection ends at once, and one
         that is just being made is served what it came for."""
         self._draining = True
-        announce_close(self._host)
+        if self._protocol is not None:
+            announce_close(self._protocol)
         if self._reading is not None and not self._busy:
             if self._new:
                 self._reading.deadline = trio.current_time() + _NEW_SECONDS
@@ -139,13 +141,26 @@ class HttpConnection:
             return None
         raise too_slow("the request head took too long to arrive")
 
+    def _host(self) -> H11Protocol:
+        """hypercorn's side of it: not made for a connection that becomes a WebSocket at once."""
+        if self._protocol is None:
+            self._protocol = self._http.open(self._wire, self._nursery, self._on_event)
+            if self._draining:
+                announce_close(self._protocol)
+        return self._protocol
+
+    async def _tell_closed(self) -> None:
+        """An app that is still at work has lost its caller: it is told."""
+        if self._protocol is not None:
+            await self._protocol.handle(Closed())
+
     async def _feed(self, head: Head) -> None:
         self._busy = True
         self._new = False
         self._head_due = True
         mine, rest = head.body.take(self._wire.take_unread())
         self._wire.unread(rest)
-        await self._host.handle(RawData(head.raw + mine))
+        await self._host().handle(RawData(head.raw + mine))
         if not head.body.complete:
             await self._feed_body(head.body)
 
@@ -159,7 +174,7 @@ class HttpConnection:
                     break
                 mine, rest = body.take(data)
                 self._wire.unread(rest)
-                await self._host.handle(RawData(mine))
+                await self._host().handle(RawData(mine))
         late = self._reading.cancelled_caught and not self._over
         self._reading = None
         if late:
@@ -193,7 +208,7 @@ class HttpConnection:
         except (trio.BrokenResourceError, trio.ClosedResourceError):
             self._gone = self._over = True
             self._end_response()
-            await self._host.handle(Closed())
+            await self._tell_closed()
 
     async def _transmit(self, data: bytes) -> None:
         if data and not self._gone:

@@ -6,7 +6,6 @@ import errno
 import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import trio
 
@@ -16,11 +15,8 @@ from pxbox.edge.limits import EdgeLimits
 from pxbox.edge.refusals import too_many_connections
 from pxbox.listening import Share, Solitary
 from pxbox.tcp import Wire
-from pxbox.ws.handover import WebSocketHandler, hand_over
+from pxbox.ws.handover import Handshake, WebSocketHandler, hand_over
 
-# Few: the next ones come in the next turn of the event loop, which is late when the broker is busy,
-# so that a storm of connections waits in the kernel and not in front of everybody else.
-_ACCEPTED_PER_TURN = 4
 _TURNED_AWAY_AT_ONCE = 128
 _NO_ROOM = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM))
 _NO_ROOM_PAUSE_SECONDS = 0.1
@@ -185,24 +181,25 @@ class Edge:
                 self._websocket,
                 draining=draining,
                 limits=self._limits.websocket,
-                on_fault=partial(self._fault, wire.peer),
+                on_fault=self._fault,
             )
         finally:
             self.stats.websockets -= 1
 
-    async def _serve_http(self, wire: Wire, draining: trio.Event) -> bytes | None:
+    async def _serve_http(self, wire: Wire, draining: trio.Event) -> Handshake | None:
         async with trio.open_nursery() as nursery:
             connection = HttpConnection(wire, self._http, self._limits, nursery)
             self._speaking_http.add(connection)
             if draining.is_set():
                 connection.drain()
             try:
-                handshake = await connection.serve()
+                head = await connection.serve()
             finally:
                 self._speaking_http.discard(connection)
-        if handshake is None:
+        if head is None:
             await connection.part()
-        return handshake
+            return None
+        return Handshake(head)
 
     async def _turn_away(self, wire: Wire) -> None:
         try:

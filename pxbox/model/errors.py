@@ -294,7 +294,8 @@ class OutcomeUnknown(PxError):
 
 
 class Unavailable(PxError):
-    """The database cannot be reached; nothing was done."""
+    """The database, or the storage of files, cannot be reached or is not ready yet; nothing was
+    done."""
 
     code = "unavailable"
 

@@ -50,3 +50,10 @@ class SignedFile(Struct, frozen=True):
     size: int
     until: datetime
     kept: FileFacts | None
+
+
+class Referral(Struct, frozen=True):
+    """A file that an answer refers to, and where: a JSON Pointer, into the payload or `/files`."""
+
+    pointer: str
+    file: SignedFile

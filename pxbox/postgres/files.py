@@ -58,8 +58,11 @@ class FileTable:
         assert row is not None, "an aggregate gives a row"
         return int(row["noted"])
 
-    async def orphans(self, most: int, grace: timedelta) -> list[Orphan]:
-        rows = await self._reader.fetch_list("orphaned_files", most, grace)
+    async def orphans(
+        self, most: int, grace: timedelta, waiting: Sequence[str] = ()
+    ) -> list[Orphan]:
+        """Files that nobody will miss; `waiting` are those that were uploaded past the broker."""
+        rows = await self._reader.fetch_list("orphaned_files", most, grace, list(waiting))
         return [
             Orphan(
                 row["id"], row["name"], row["size"], row["blob"], row["request_id"],

@@ -13,12 +13,13 @@ from msgspec import Raw
 from msgspec.structs import replace
 
 from pxbox.domain.flow import OpenWait
-from pxbox.model.flow import Flow, FlowStatus, WaitKind, WaitOutcome
+from pxbox.model.flow import Flow, FlowRef, FlowStatus, WaitKind, WaitOutcome
 from pxbox.model.flow_wire import LeasedFlow, StepView, TimelineItem, WaitView
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
 
 _decode = msgspec.json.Decoder(Flow).decode
+_decode_waits = msgspec.json.Decoder(list[WaitView]).decode
 NULL = Raw(b"null")
 MOST_STEPS = 500
 
@@ -50,6 +51,16 @@ class Runnable:
     id: str
     kind: str
     to_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A flow that a session was given, whose it is, and for how long it was to be run before."""
+
+    flow: LeasedFlow
+    ref: FlowRef
+    requestor: str
+    waited: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,18 +165,12 @@ class FlowViews:
 
     async def lease(
         self, session: str, sub: str, kinds: Mapping[str, int], limit: int
-    ) -> list[LeasedFlow]:
+    ) -> list[Given]:
         """Give flows to a live session, with the outcomes that each lacks."""
         rows = await self._reader.fetch(
             "lease_flows", session, sub, list(kinds), list(kinds.values()), limit
         )
-        since = {
-            row["id"]: row["seen"] if row["resident"] else -1
-            for row in rows
-            if row["wake"] > 0 and row["resident"]
-        }
-        waits = await self.waits(since) if since else {}
-        return [_leased(row, waits.get(row["id"], [])) for row in rows]
+        return [_given(row) for row in rows]
 
     async def reclaim(self, session: str, held: Mapping[str, int]) -> None:
         """Have what this session was given without knowing of it given to it again. `held` are the
@@ -175,6 +180,14 @@ class FlowViews:
     async def held(self, session: str, flows: Sequence[str]) -> set[str]:
         """Those of these flows that the session has."""
         return {row["id"] for row in await self._reader.fetch("held_flows", session, list(flows))}
+
+    async def tally(self) -> dict[str, dict[str, int]]:
+        """How many flows there are, by kind and by `running`, `waiting` or `parked`; the cost does
+        not grow with them."""
+        counts: dict[str, dict[str, int]] = {}
+        for row in await self._reader.fetch("tally_flows"):
+            counts.setdefault(row["kind"], {})[row["state"]] = row["n"]
+        return counts
 
     async def take_messages(self, most: int, invisible: timedelta) -> list[TakenMessage]:
         rows = await self._reader.fetch("take_messages", most, invisible)
@@ -196,8 +209,13 @@ def _shown(flow: Flow, wake: int, seen: int) -> Flow:
     return replace(flow, status=FlowStatus.RUNNING) if waits and wake > seen else flow
 
 
-def _leased(row: asyncpg.Record, outcomes: list[WaitView]) -> LeasedFlow:
+def _given(row: asyncpg.Record) -> Given:
     flow = _decode(row["state"])
+    outcomes = [] if row["outcomes"] is None else _decode_waits(row["outcomes"])
+    return Given(_leased(flow, row, outcomes), flow.ref, flow.requestor, row["waited"])
+
+
+def _leased(flow: Flow, row: asyncpg.Record, outcomes: list[WaitView]) -> LeasedFlow:
     assert flow.kind_version is not None, "workers run no external flows"
     return LeasedFlow(
         flow_id=flow.id,

@@ -18,12 +18,12 @@ from urllib.parse import parse_qsl, quote
 import msgspec
 import trio
 
-from pxbox.blobs.local import PIECE_BYTES
 from pxbox.blobs.storage import FileGone
 from pxbox.model.errors import (
     InternalError,
     MethodNotAllowed,
     PxError,
+    Unavailable,
 )  # fmt: skip
 from pxbox.model.file import FileFacts
 from pxbox.model.ids import new_ulid
@@ -105,7 +105,7 @@ class _Exchange:
     async def _serve(self, file_id: str) -> None:
         match self._method:
             case "PUT":
-                with self._parts.room.hold(2 * PIECE_BYTES):
+                with self._parts.room.hold(2 * self._parts.files.storage.piece_bytes):
                     async with aclosing(self._body()) as data:
                         view = await files.receive(self._parts, file_id, self._query, data)
                 body = msgspec.json.encode(view)
@@ -145,7 +145,7 @@ class _Exchange:
             headers.append((b"content-range", b"bytes %d-%d/%d" % (start, end - 1, size)))
         await self._begin(status, [*headers, (b"content-length", b"%d" % (end - start))])
         if self._method == "GET":
-            with self._parts.room.hold(PIECE_BYTES):
+            with self._parts.room.hold(self._parts.files.storage.piece_bytes):
                 await self._pieces(found, start, end)
         await self._send({"type": "http.response.body", "body": b""})
 
@@ -155,8 +155,8 @@ class _Exchange:
                 async for piece in pieces:
                     part = {"type": "http.response.body", "body": piece, "more_body": True}
                     await self._send(part)
-        except FileGone:
-            # Collected while it was read: the length that was announced shows it.
+        except (FileGone, Unavailable):
+            # Collected while it was read, or out of reach: the length that was announced shows it.
             raise PeerLeft from None
 
     def _range(self, size: int, etag: bytes) -> tuple[int, int, int] | None:

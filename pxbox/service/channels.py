@@ -182,7 +182,7 @@ class Channels:
         except LogUnavailable as error:
             raise Unavailable(f"{error}; try again shortly") from None
         # There is more, for this was read because somebody said so: what is missing was removed.
-        if not page.frames or page.first != position + 1:
+        if not page.pieces or page.first != position + 1:
             raise Trimmed(channel, position)
         return page
 

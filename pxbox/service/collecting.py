@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import timedelta
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 
 from pxbox.postgres.files import Orphan
 from pxbox.service.core import Files
 
 GRACE = timedelta(days=2)
 """Longer than the slowest upload takes, so that nothing is taken from under one."""
+_MOST_KEYS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is, or would be, deleted: files, and keys in the storage that are no file's."""
+    """What is, or would be, deleted: files, keys in the storage that are no file's, and uploads
+    that no file waits for, by the id that they were made for.
+
+    `after` is the key to go on looking after; empty at the end.
+    """
 
     orphans: list[Orphan]
     strays: list[str]
+    leftovers: list[str] = field(default_factory=list)
+    after: str = ""
 
 
-async def find_orphans(files: Files, most: int, grace: timedelta = GRACE) -> Found:
-    """Up to `most` files that nobody will miss; nothing is deleted."""
-    orphans = await files.table.orphans(most, grace)
-    lying = await files.storage.strays(grace)
+async def find_orphans(files: Files, most: int, grace: timedelta = GRACE, after: str = "") -> Found:
+    """Up to `most` files that nobody will miss, and what of the next keys in the storage is no
+    file's; nothing is deleted."""
+    waiting = await files.storage.waiting()
+    orphans = await files.table.orphans(most, grace, list(waiting))
+    lying = await files.storage.lying(grace, after, _MOST_KEYS)
     named = await files.table.named(lying)
-    return Found(orphans, [key for key in lying if key not in named][:most])
+    strays = [key for key in lying if key not in named]
+    more = lying[-1] if len(lying) == _MOST_KEYS else ""
+    return Found(orphans, strays, await _leftovers(files, waiting, grace), more)
 
 
-async def collect(files: Files, most: int, grace: timedelta = GRACE) -> int:
-    """Delete up to `most` of them; return how many files those were.
+async def _leftovers(files: Files, waiting: Mapping[str, datetime], grace: timedelta) -> list[str]:
+    """Uploads for files that are gone, or were kept before."""
+    before = datetime.now(UTC) - grace
+    old = [id for id, since in waiting.items() if since < before]
+    known = await files.table.find(old)
+    return [id for id in old if id not in known or known[id].kept is not None]
 
-    The bytes go first: who dies between has a file without bytes, which is found again. Only files
-    of closed requests have bytes to lose, and a closed request is never answered.
-    """
-    await files.table.settle()
-    await files.storage.drop_drafts(grace)
-    found = await find_orphans(files, most, grace)
-    for orphan in found.orphans:
-        if orphan.blob is not None:
-            await files.storage.delete(orphan.blob)
-        await files.table.forget(orphan)
-    for key in found.strays:
-        await files.storage.delete(key)
-    return len(found.orphans)
+
+class Collector:
+    """Collects again and again, going on in the storage where it stopped."""
+
+    def __init__(self, files: Files, grace: timedelta = GRACE) -> None:
+        self._files = files
+        self._grace = grace
+        self._after = ""
+
+    async def collect(self, most: int) -> int:
+        """Delete up to `most` of them; return how many files those were.
+
+        The bytes go first: who dies between has a file without bytes, which is found again. Only
+        files of closed requests have bytes to lose, and a closed request is never answered.
+        """
+        storage = self._files.storage
+        await self._files.table.settle()
+        await storage.drop_drafts(self._grace)
+        found = await find_orphans(self._files, most, self._grace, self._after)
+        for orphan in found.orphans:
+            if orphan.blob is not None:
+                await storage.delete(orphan.blob)
+            await storage.dismiss(orphan.id)
+            await self._files.table.forget(orphan)
+        for key in found.strays:
+            await storage.delete(key)
+        for id in found.leftovers:
+            await storage.dismiss(id)
+        self._after = found.after
+        return len(found.orphans)

@@ -22,7 +22,7 @@ from actors import (
 from actors import Draining as SystemDraining
 from actors.journal import Journal
 from pxbox.behaviors.durable import IDEMPOTENCY, Once
-from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.storage import Storage
 from pxbox.domain.access import Caller
 from pxbox.domain.inbox import Thresholds
 from pxbox.model.document import Document, canonical_hash
@@ -42,8 +42,11 @@ from pxbox.postgres.trail import Trail
 from pxbox.postgres.views import Views
 from pxbox.references.library import Library
 from pxbox.service.acknowledgements import Acknowledgements
+from pxbox.service.adopting import Adoptions
 from pxbox.service.channels import Channels
 from pxbox.service.directory import Directory
+from pxbox.service.entrusted import Entrusted
+from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.reach import Deliveries
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
@@ -59,7 +62,8 @@ class Files:
     """What the operations on files work with. `most_bytes` is the largest file that is taken."""
 
     table: FileTable
-    storage: LocalStorage
+    storage: Storage
+    adoptions: Adoptions
     most_bytes: int
     now: Callable[[], datetime]
 
@@ -79,6 +83,8 @@ class Parts:
     documents: Documents
     channels: Channels
     flows: FlowViews
+    flow_figures: FlowFigures
+    entrusted: Entrusted
     acknowledgements: Acknowledgements
     room: Room
     inbox: Inbox

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Generic, TypeVar
+from typing import Generic, TypeVar, cast
 
 import trio
 
@@ -20,35 +20,81 @@ FRESH_SECONDS = 2.0
 MOST_KEPT = 20_000
 
 
+class _Reading:
+    """One read, and what came of it for all who wait."""
+
+    def __init__(self, began: float) -> None:
+        self.began = began
+        self.over = trio.Event()
+        self.found: list[object] = []
+        self.error: Exception | None = None
+
+
 class _Fresh(Generic[T]):
     """Values by key, each read again once it is older than FRESH_SECONDS."""
 
     def __init__(self, read: Callable[[str], Awaitable[T]]) -> None:
         self._read = read
         self._kept: dict[str, tuple[float, T]] = {}
+        self._reading: dict[str, _Reading] = {}
 
     async def get(self, key: str) -> T:
-        # The age counts from before the read: what it missed is at most this old.
-        now = trio.current_time()
-        kept = self._kept.get(key)
-        if kept is not None and now - kept[0] < FRESH_SECONDS:
-            return kept[1]
-        value = await self._read(key)
+        """The value; who asks while it is being read shares that: reconnects come in storms."""
+        while True:
+            # The age counts from before the read: what it missed is at most this old.
+            now = trio.current_time()
+            kept = self._kept.get(key)
+            if kept is not None and now - kept[0] < FRESH_SECONDS:
+                return kept[1]
+            reading = self._reading.get(key)
+            if reading is None or now - reading.began >= FRESH_SECONDS:
+                return await self._lead(key, _Reading(now))
+            await reading.over.wait()
+            if reading.error is not None:
+                raise reading.error
+            if reading.found:
+                return cast(T, reading.found[0])
+            # Whoever was to read for all of them was cancelled.
+
+    async def _lead(self, key: str, reading: _Reading) -> T:
+        self._reading[key] = reading
+        try:
+            value = await self._read(key)
+            reading.found = [value]
+            if self._reading.get(key) is reading:
+                self._keep(key, reading.began, value)
+            return value
+        except Exception as error:
+            reading.error = error
+            raise
+        finally:
+            if self._reading.get(key) is reading:
+                del self._reading[key]
+            reading.over.set()
+
+    def _keep(self, key: str, began: float, value: T) -> None:
         self._kept.pop(key, None)
         if len(self._kept) >= MOST_KEPT:
             del self._kept[next(iter(self._kept))]
-        self._kept[key] = now, value
-        return value
+        self._kept[key] = began, value
 
     async def get_known(self, key: str) -> T:
         """The same, but an absence that is remembered is looked at again."""
         kept = self._kept.get(key)
         if kept is not None and kept[1] is None:
             self.forget(key)
-        return await self.get(key)
+        shared = key in self._reading
+        value = await self.get(key)
+        if value is None and shared:
+            # That read may have begun before there was anything to find.
+            self.forget(key)
+            value = await self.get(key)
+        return value
 
     def forget(self, key: str) -> None:
+        """Read it anew from now on; a read under way may have missed what is new."""
         self._kept.pop(key, None)
+        self._reading.pop(key, None)
 
 
 class Directory:

@@ -6,23 +6,23 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from pxbox.blobs.local import LocalStorage, Received
+from pxbox.blobs.storage import Storage
 from pxbox.domain import access
 from pxbox.domain import files as domain
 from pxbox.domain.file_places import referred_files
 from pxbox.model import wire
 from pxbox.model.errors import (
     FieldError,
-    FileExists,
     FileRefused,
     InvalidAnswer,
     NotFound,
     WrongStatus,
 )
-from pxbox.model.file import MEGABYTE, FileFacts, FilesPolicy, SignedFile
+from pxbox.model.file import MEGABYTE, FileFacts, FilesPolicy, Referral, SignedFile
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.request import OPEN, Request
 from pxbox.postgres.files import FileTable
+from pxbox.service.adopting import keep
 from pxbox.service.core import Call, Outcome, Parts
 from pxbox.service.requests import file_url, file_view, known
 from pxbox.service.schemas import Schemas
@@ -55,9 +55,11 @@ async def sign(parts: Parts, call: Call) -> Outcome:
     if not await parts.files.table.sign(file, domain.UNUSED_PER_FILE * policy.max_files):
         raise FileRefused("too many files were signed for already; refer to some of those")
     storage = parts.files.storage
+    upload = await storage.presign_put(file.id, until)
     signed = wire.FileSigned(
         file_id=file.id,
-        put_url=storage.presign_put(file.id, until),
+        put_url=upload.url,
+        put_headers=dict(upload.headers),
         get_url=storage.presign_get(file.id, until),
         expires_at=until,
     )
@@ -80,39 +82,37 @@ async def receive(
         raise WrongStatus(f"the request is {status}", requestStatus=request and request.status)
     arrival = domain.Arrival(file.size, file.mime)
     received = await parts.files.storage.receive(file_id, data, arrival)
-    kept = await _keep(parts, file, received)
+    kept = await keep(parts.files.table, parts.files.storage, file, received)
     return file_view(kept, file_url(parts.files, file_id))
-
-
-async def _keep(parts: Parts, file: SignedFile, received: Received) -> FileFacts:
-    """The first upload that is whole is the file; another one of the same bytes changes nothing."""
-    if await parts.files.table.keep(file.id, received.key, received.sha256):
-        return FileFacts(file.id, file.name, file.mime, file.size, received.sha256, received.key)
-    await parts.files.storage.delete(received.key)
-    kept = (await _find(parts, file.id)).kept
-    if kept is None:
-        raise NotFound("no such file")
-    if kept.sha256 != received.sha256:
-        raise FileExists("another content was uploaded as this file; sign for a new one")
-    return kept
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
     file: FileFacts
-    storage: LocalStorage
+    storage: Storage
 
     def read(self, start: int, end: int) -> AsyncGenerator[bytes, None]:
         return self.storage.read(self.file.blob, start, end)
 
 
 async def download(parts: Parts, file_id: str, query: Mapping[str, str]) -> Download:
-    """The file of a URL that was given out for reading it. Raises FileUrlRefused, NotFound."""
+    """The file of a URL that was given out for reading it.
+
+    Raises FileUrlRefused, NotFound, and what looking at an upload raises (`Adoptions.find`).
+    """
     parts.files.storage.links.check("get", file_id, query, parts.journal.now())
     file = await _find(parts, file_id)
-    if file.kept is None or await parts.files.storage.stat(file.kept.blob) is None:
+    found = None
+    if file.kept is not None or await _is_open(parts, file):
+        found = await parts.files.adoptions.find(file)
+    if found is None:
         raise NotFound("nothing was uploaded as this file yet")
-    return Download(file.kept, parts.files.storage)
+    return Download(found, parts.files.storage)
+
+
+async def _is_open(parts: Parts, file: SignedFile) -> bool:
+    request = await parts.views.request(file.request_id)
+    return request is not None and request.status in OPEN
 
 
 async def _find(parts: Parts, file_id: str) -> SignedFile:
@@ -129,20 +129,23 @@ def _policy(request: Request) -> FilesPolicy:
 
 
 class AnsweredFiles:
-    """Finds the files that an answer refers to, and holds them to the request's policy."""
+    """Finds the files that an answer refers to, and holds them to the request's policy.
 
-    def __init__(self, table: FileTable, storage: LocalStorage, schemas: Schemas) -> None:
+    By what was signed for: whether that is what was uploaded is found out beside the actor
+    (`Adoptions`), for it may take long.
+    """
+
+    def __init__(self, table: FileTable, schemas: Schemas) -> None:
         self._table = table
-        self._storage = storage
         self._schemas = schemas
 
     async def of(
         self, request: Request, entity: str, value: object, named: Sequence[str]
-    ) -> tuple[FileFacts, ...]:
+    ) -> tuple[Referral, ...]:
         """The files of an answer, those in its payload first, each once.
 
-        Raises InvalidAnswer where one is not this entity's own, of this request, and uploaded, and
-        FileRefused where they are not what the request admits.
+        Raises InvalidAnswer where one is not this entity's own and of this request, and FileRefused
+        where they are not what the request admits.
         """
         if request.files_policy is None:
             if named:
@@ -155,20 +158,14 @@ class AnsweredFiles:
             return ()
         found = await self._table.find([id for _, id in places if is_ulid(id)])
         errors: list[FieldError] = []
-        files: dict[str, FileFacts] = {}
+        files: dict[str, Referral] = {}
         for pointer, id in places:
             file = found.get(id)
-            mine = file is not None and (file.request_id, file.entity) == (request.id, entity)
-            if file is None or not mine or file.kept is None or not await self._whole(file.kept):
-                message = "is not the id of a file that you uploaded for this request"
-                errors.append(FieldError(pointer, message, "pxbox-file"))
+            if file is None or (file.request_id, file.entity) != (request.id, entity):
+                errors.append(FieldError(pointer, domain.NOT_UPLOADED, "pxbox-file"))
             else:
-                files[id] = file.kept
+                files.setdefault(id, Referral(pointer, file))
         if errors:
             raise InvalidAnswer("the answer refers to files that are not there", errors=errors)
-        domain.check_files(request.files_policy, list(files.values()))
+        domain.check_files(request.files_policy, [one.file for one in files.values()])
         return tuple(files.values())
-
-    async def _whole(self, file: FileFacts) -> bool:
-        stat = await self._storage.stat(file.blob)
-        return stat is not None and stat.size == file.size

@@ -29,7 +29,7 @@ from pxbox.domain.flow import OpenWait
 from pxbox.model import flow_wire as wire
 from pxbox.model.decoding import decode_input, decode_json
 from pxbox.model.errors import Forbidden, InvalidCursor, InvalidRequest, InvalidTime, NotFound
-from pxbox.model.flow import Flow, FlowRef, FlowStatus, Parent, WaitKind
+from pxbox.model.flow import Flow, FlowStatus, Parent, WaitKind
 from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.principal import ADMIN
 from pxbox.model.trail import Author
@@ -37,6 +37,7 @@ from pxbox.model.wire import CreateRequest
 from pxbox.postgres.flow_views import NULL, FlowFilter
 from pxbox.service.asking import AskedBy, creation
 from pxbox.service.core import Call, Outcome, Parts, ask, once
+from pxbox.service.entrusted import Charge
 
 # With a cursor of the largest size beside it, it fits into a message.
 MOST_INPUT_BYTES = 512 * 1024
@@ -117,9 +118,11 @@ async def history(parts: Parts, call: Call) -> Outcome:
     """What a replay needs; replies `FlowHistory`."""
     input = call.input
     assert isinstance(input, wire.GetFlowHistory)
-    await _visible(parts, call.caller, input.id)
+    flow = await _visible(parts, call.caller, input.id)
     content = await parts.flows.content(input.id)
     assert content is not None, "it was just seen"
+    if input.after_step == 0 and access.may_work(call.caller, flow.kind):
+        parts.flow_figures.replays += 1
     steps, more = await parts.flows.steps(input.id, input.after_step)
     since = -1 if input.since_wake is None else input.since_wake
     waits = await parts.flows.waits({input.id: since})
@@ -194,9 +197,7 @@ async def checkpoint(parts: Parts, call: Call) -> Outcome:
     """Make durable what a run has come to; replies `Checkpointed`."""
     input = call.input
     assert isinstance(input, wire.CheckpointFlow)
-    flow = await parts.flows.flow(_known(input.id))
-    if flow is None or not _may_checkpoint(call.caller, flow):
-        raise NotFound("no such flow")
+    flow = await _charge(parts, call.caller, input.id)
     lease = _lease(flow, input)
     if input.status in (FlowStatus.WAITING_INPUT, FlowStatus.SUSPENDED) and input.wake is None:
         raise InvalidRequest("a flow that waits says which `wake` it has seen")
@@ -247,13 +248,24 @@ async def _checkpointed(
     )
 
 
+async def _charge(parts: Parts, caller: Caller, flow_id: str) -> Charge:
+    """The flow that is checkpointed: one that was leased here is not read again."""
+    known = parts.entrusted.flows.get(flow_id)
+    if known is not None and known.ref.kind is not None and access.may_work(caller, known.ref.kind):
+        return known
+    flow = await parts.flows.flow(_known(flow_id))
+    if flow is None or not _may_checkpoint(caller, flow):
+        raise NotFound("no such flow")
+    return Charge(flow.ref, flow.requestor)
+
+
 def _may_checkpoint(caller: Caller, flow: Flow) -> bool:
     if flow.external:
         return access.may_steer(caller, flow)
     return access.may_work(caller, flow.kind)
 
 
-def _lease(flow: Flow, input: wire.CheckpointFlow) -> Lease | None:
+def _lease(flow: Charge, input: wire.CheckpointFlow) -> Lease | None:
     if flow.external:
         if input.session_id is not None or input.fence is not None:
             raise InvalidRequest("no worker has this flow: it is external")
@@ -298,7 +310,7 @@ def _cursor(input: wire.CheckpointFlow) -> Raw | None:
     return _plain(input.cursor)
 
 
-async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait, id: str) -> NewWait:
+async def _new_wait(parts: Parts, call: Call, flow: Charge, wait: wire.NewWait, id: str) -> NewWait:
     given = {
         WaitKind.ASK: wait.request is not UNSET,
         WaitKind.TIMER: wait.due_at is not None or wait.after is not None,
@@ -310,9 +322,9 @@ async def _new_wait(parts: Parts, call: Call, flow: Flow, wait: wire.NewWait, id
     opened = NewWait(id, wait.key, wait.kind, wait.digest, wait.name, _due(parts, wait))
     if isinstance(wait.request, Raw):
         input = decode_input(bytes(wait.request), CreateRequest)
-        asked_by = AskedBy(flow.requestor, flow.owner, flow.ref)
+        asked_by = AskedBy(flow.requestor, flow.ref.owner, flow.ref)
         made = await creation(parts, input, id, asked_by)
-        author = Author(call.caller.sub, call.caller.principal.token_id, flow.owner)
+        author = Author(call.caller.sub, call.caller.principal.token_id, flow.ref.owner)
         return replace(opened, request=replace(made, author=author))
     if wait.child is not None:
         return replace(opened, child=_child(parts, flow, id, wait.child))
@@ -329,7 +341,7 @@ def _due(parts: Parts, wait: wire.NewWait) -> datetime | None:
     return None
 
 
-def _child(parts: Parts, flow: Flow, id: str, child: wire.NewChild) -> tuple[Flow, Raw]:
+def _child(parts: Parts, flow: Charge, id: str, child: wire.NewChild) -> tuple[Flow, Raw]:
     _limit("the input of a child", child.input, MOST_INPUT_BYTES)
     now = parts.journal.now()
     made = Flow(
@@ -339,8 +351,8 @@ def _child(parts: Parts, flow: Flow, id: str, child: wire.NewChild) -> tuple[Flo
         created_at=now,
         updated_at=now,
         kind_version=child.version,
-        owner=flow.owner,
-        parent=Parent(FlowRef(flow.id, None if flow.external else flow.kind, flow.owner), id),
+        owner=flow.ref.owner,
+        parent=Parent(flow.ref, id),
     )
     return made, _plain(child.input)
 

@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import trio
 
 from pxbox.behaviors.channel import PAGE, Events
+from pxbox.model.channel import Several
 
 KEPT_BYTES = 8 * 1024 * 1024
+PIECE_BYTES = 64 * 1024
+"""So much of a page is sent at a time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Events that follow each other, as they are sent: the first is number `first`."""
+    """Events that follow each other, as they are sent: from number `first` to `last`, in pieces of
+    at most `PIECE_BYTES` or one event. What all readers get is joined once for all of them."""
 
     first: int
-    frames: list[bytes]
-
-    @property
-    def last(self) -> int:
-        return self.first + len(self.frames) - 1
+    last: int
+    pieces: list[Several]
 
 
 class Pages:
@@ -54,7 +56,7 @@ class Pages:
         read = self._reading[key] = trio.Event()
         try:
             page = await self._read(channel, after)
-            if page.frames:
+            if page.pieces:
                 self._keep(key, page)
             return page
         finally:
@@ -64,7 +66,8 @@ class Pages:
     async def _read(self, channel: str, after: int) -> Page:
         entries = await self._events.read(channel, after, PAGE)
         frames = [self._events.encode(channel, entry) for entry in entries]
-        return Page(entries[0].seq if entries else after + 1, frames)
+        first = entries[0].seq if entries else after + 1
+        return Page(first, first + len(frames) - 1, [Several(piece) for piece in _pieces(frames)])
 
     def _keep(self, key: tuple[str, str, int], page: Page) -> None:
         self._kept[key] = page
@@ -74,6 +77,20 @@ class Pages:
             self._size_bytes -= _size(oldest)
 
 
+def _pieces(frames: list[bytes]) -> Iterator[list[bytes]]:
+    piece: list[bytes] = []
+    size_bytes = 0
+    for frame in frames:
+        if piece and size_bytes + len(frame) > PIECE_BYTES:
+            yield piece
+            piece, size_bytes = [], 0
+        piece.append(frame)
+        size_bytes += len(frame)
+    if piece:
+        yield piece
+
+
 def _size(page: Page) -> int:
-    # What a frame costs beside its bytes, and a page beside its frames.
-    return 256 + sum(len(frame) + 64 for frame in page.frames)
+    # What a frame costs beside its bytes, and a page beside its frames. They are there twice: as
+    # they are, and joined.
+    return 256 + sum(2 * len(frame) + 64 for piece in page.pieces for frame in piece.encoded)

@@ -19,6 +19,7 @@ from pxbox.model import wire
 from pxbox.model.document import canonical_hash
 from pxbox.model.entity import COLLECTIVE
 from pxbox.model.errors import (
+    Contended,
     InvalidRequest,
     NoResponse,
     NotAnswered,
@@ -81,6 +82,11 @@ async def answer(parts: Parts, call: Call) -> Outcome:
     key = once(call, "postResponse", input.id, {"payload": payload})
     message = Act(command, key, given, call.author)
     done = await ask(parts, "request", known(input.id), message)
+    if isinstance(done, Done) and done.unsure:
+        await parts.files.adoptions.make_sure(done.unsure)
+        sure = frozenset(one.file.id for one in done.unsure)
+        message = replace(message, answer=replace(given, sure=sure))
+        done = await ask(parts, "request", input.id, message)
     outcome = _outcome(done, lambda request: response(request, Raw(payload.text), parts.files))
     if isinstance(outcome.reply, Raw):
         return replace(outcome, reply=_with_urls(parts, outcome.reply))
@@ -349,6 +355,8 @@ def _outcome(done: object, reply: Callable[[Request], wire.Reply]) -> Outcome:
     if done.replay is not None:
         return Outcome(done.replay, replayed=True)
     assert done.request is not None
+    if done.unsure:
+        raise Contended("the files of this answer changed meanwhile; try again")
     return Outcome(reply(done.request))
 
 

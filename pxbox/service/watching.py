@@ -63,28 +63,31 @@ class Watching:
     channel on that can be lost by them.
     """
 
+    __slots__ = ("_change", "_changed", "_entity", "_following", "_parts", "_principal")
+
     def __init__(self, parts: Parts, principal: Principal) -> None:
         self._parts = parts
         self._principal = principal
         self._entity: str | None = None
-        self._following = trio.Lock()
-        self._changed = trio.Event()
+        self._following: trio.Lock | None = None
+        self._changed = False
+        self._change: trio.Event | None = None  # where somebody waits for one
 
     @property
     def may_lose(self) -> bool:
         """Whether `lost` is to be asked from now on: what is watched can be lost."""
-        return self._entity is not None or self._changed.is_set()
+        return self._entity is not None or self._changed
 
     def renew(self, principal: Principal) -> None:
         """Judge by this principal from now on; `lost` says what that ends."""
         self._principal = principal
-        self._changed.set()
+        self._note_change()
 
     def hear(self, entry: Entry) -> None:
         """Take an event of a request that is watched: it may be others' now (X2)."""
         head = entry.data[:_HEAD_BYTES]
         if any(type in head for type in _HANDED_ON):
-            self._changed.set()
+            self._note_change()
 
     async def require(self, channel: str) -> None:
         """Raise NotFound as `require_may_watch` does.
@@ -102,8 +105,11 @@ class Watching:
     async def lost(self, watched: Iterable[str]) -> list[str]:
         """Wait until the caller's token or memberships change; return what it may no longer
         watch."""
-        await self._changed.wait()
-        self._changed = trio.Event()
+        if not self._changed:
+            self._change = trio.Event()
+            await self._change.wait()
+            self._change = None
+        self._changed = False
         if self._entity is not None:
             self._parts.directory.membership_changed(self._entity)
         gone = []
@@ -114,31 +120,38 @@ class Watching:
                 gone.append(channel)
             except PxError:
                 # It cannot be told now: look again soon.
-                self._changed.set()
-        if self._changed.is_set():
+                self._note_change()
+        if self._changed:
             await trio.sleep(_AGAIN_SECONDS)
         return gone
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         """Take an event of the caller's own channel, as a subscriber does."""
         if b'"type":"membership.' in entry.data:
-            self._changed.set()
+            self._note_change()
 
     def put_several(self, channel: str, entries: list[Entry], several: Several) -> None:
         """The same of several events."""
         if any(b'"type":"membership.' in entry.data for entry in entries):
-            self._changed.set()
+            self._note_change()
 
     async def close(self) -> None:
         """Hear of nothing any more."""
         if self._entity is not None:
             await self._parts.channels.leave(routing.entity_channel(self._entity), self)
 
+    def _note_change(self) -> None:
+        self._changed = True
+        if self._change is not None:
+            self._change.set()
+
     async def _follow(self, caller: Caller, channel: str) -> None:
         """Hear of the memberships of whom the caller acts as, where `channel` depends on them."""
         entity = None if caller.entity is None or caller.has(ADMIN) else caller.entity.id
         if entity == self._entity or (self._entity is None and not _depends(caller, channel)):
             return
+        if self._following is None:
+            self._following = trio.Lock()
         async with self._following:
             if entity == self._entity or caller.principal is not self._principal:
                 return
@@ -149,7 +162,7 @@ class Watching:
             await self._parts.channels.join(routing.entity_channel(entity), self)
             self._entity = entity
             # What admitted the caller just now may have been two seconds old.
-            self._changed.set()
+            self._note_change()
 
 
 def _depends(caller: Caller, channel: str) -> bool:

@@ -19,6 +19,7 @@ from pxbox.model.flow import FlowRef
 from pxbox.model.ids import new_ulid
 from pxbox.postgres.flow_views import Runnable
 from pxbox.service.core import Call, Outcome, Parts
+from pxbox.service.entrusted import Charge
 
 SESSION_SECONDS = 30
 SESSION = timedelta(seconds=SESSION_SECONDS)
@@ -54,6 +55,7 @@ async def close_session(parts: Parts, call: Call) -> Outcome:
     """End it; its flows go to others. Replies `HandedBack`."""
     id = _session(call)
     await _kinds(parts, call)
+    parts.entrusted.sessions.drop((id, call.caller.sub))
     gone = await parts.flows.end_sessions(id)
     await tell_workers(parts, gone)
     return Outcome(wire.HandedBack(flow_ids=[flow.id for flow in gone]))
@@ -73,15 +75,24 @@ async def lease(parts: Parts, call: Call) -> Outcome:
     """Take flows to run; replies `FlowsLeased`."""
     input = call.input
     assert isinstance(input, wire.LeaseFlows)
-    kinds = await _kinds(parts, call)
+    known = None
+    if input.held is None:
+        known = parts.entrusted.sessions.get((input.id, call.caller.sub))
+    kinds = await _kinds(parts, call) if known is None else _allowed(call, known)
     lost: list[str] = []
     if input.held is not None:
         held = await parts.flows.held(input.id, list(input.held))
         lost = [id for id in input.held if id not in held]
         seen = {id: wake for id, wake in input.held.items() if id in held}
         await parts.flows.reclaim(input.id, seen)
-    flows = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
-    more = len(flows) == input.limit
+    given = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
+    if known is not None and not given:
+        # Nothing is to be run, or the session has ended.
+        await _kinds(parts, call)
+    for one in given:
+        parts.entrusted.flows.put(one.flow.flow_id, Charge(one.ref, one.requestor))
+    parts.flow_figures.leased(one.waited for one in given)
+    flows, more = [one.flow for one in given], len(given) == input.limit
     return Outcome(wire.FlowsLeased(flows=flows, lost=lost, more=more))
 
 
@@ -110,9 +121,15 @@ async def _kinds(parts: Parts, call: Call) -> dict[str, int]:
     if kinds is None:
         raise _ended()
     found = _decode_kinds(kinds)
-    for kind in found:
+    parts.entrusted.sessions.put((_session(call), call.caller.sub), found)
+    return _allowed(call, found)
+
+
+def _allowed(call: Call, kinds: dict[str, int]) -> dict[str, int]:
+    """These, if the token of this call is for them."""
+    for kind in kinds:
         _require_worker(call.caller, kind)
-    return found
+    return kinds
 
 
 def _session(call: Call) -> str:

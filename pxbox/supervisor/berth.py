@@ -46,6 +46,7 @@ class Berth:
             match note.kind:
                 case "greet":
                     self._greet()
+                    await self._line.send(Note("greeted"))
                 case "figures":
                     await self._line.send(Note("figures", figures().decode()))
                 case "collected":

@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from typing import Protocol
 
 import trio
 
@@ -29,18 +30,29 @@ REPLACED_SECONDS = 60.0
 STUCK_SECONDS = 10.0
 
 
-def run(settings: Settings) -> None:
+class Companion(Protocol):
+    """A process beside the brokers, which is to live while they serve."""
+
+    def start(self) -> None: ...
+
+    def stop(self) -> None:
+        """Return once it has ended, which may take a while."""
+        ...
+
+
+def run(settings: Settings, companion: Companion) -> None:
     """Run `settings.workers` brokers behind one port until SIGTERM or SIGINT, then drain them.
 
-    SIGHUP replaces them one by one. Raises OperatorError, and what the embedded servers raise.
+    `companion` is started once all can serve, and stopped before they drain. SIGHUP replaces them
+    one by one. Raises OperatorError, and what the embedded servers raise.
     """
     try:
-        trio.run(supervise, settings)
+        trio.run(supervise, settings, companion)
     except BaseExceptionGroup as group:
         raise_operators(group)
 
 
-async def supervise(settings: Settings) -> None:
+async def supervise(settings: Settings, companion: Companion) -> None:
     """What `run` runs."""
     log = configure_log(settings.log_level, settings.log_format)
 
@@ -61,7 +73,7 @@ async def supervise(settings: Settings) -> None:
         variables = {option.env: "" for option in OPTIONS} | environment(theirs)
         tally = Tally(tally_fd, settings.workers)
         ground = Ground(variables, listeners, tally, tally_fd, settings.workers, log)
-        await Fleet(ground, settings.grace_seconds).run()
+        await Fleet(ground, settings.grace_seconds, companion).run()
 
 
 @asynccontextmanager
@@ -89,9 +101,10 @@ async def _shared_file() -> AsyncIterator[int]:
 class Fleet:
     """All workers of one supervisor."""
 
-    def __init__(self, ground: Ground, grace_seconds: float) -> None:
+    def __init__(self, ground: Ground, grace_seconds: float, companion: Companion) -> None:
         self._ground = ground
         self._grace_seconds = grace_seconds
+        self._companion = companion
         self._workers = [Worker(n, ground, self._hear) for n in range(ground.workers)]
         self._collecting: dict[int, str] | None = None
         self._collected = trio.Event()
@@ -106,6 +119,7 @@ class Fleet:
                     self._nursery.start_soon(worker.run)
                 self._nursery.start_soon(self._announce)
                 await self._heed(signals)
+                await trio.to_thread.run_sync(self._companion.stop)
                 await self._drain()
                 self._nursery.cancel_scope.cancel()
 
@@ -159,6 +173,8 @@ class Fleet:
     def _hear(self, worker: Worker, note: Note) -> None:
         if note.kind == "collect":
             self._nursery.start_soon(self._give_figures, worker)
+        elif note.kind == "greeted":
+            self._companion.start()
         elif note.kind == "figures" and self._collecting is not None:
             self._collecting[worker.number] = note.text
             if len(self._collecting) == sum(worker.serves for worker in self._workers):

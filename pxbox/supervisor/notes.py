@@ -1,6 +1,7 @@
 """What a supervisor and its workers tell each other: notes, one a line, over a socket of theirs.
 
-From a worker: `ready`; `figures` (its own, as was asked for); `collect` (give me everybody's).
+From a worker: `ready`; `greeted`, `figures` (its own), both as was asked for; `collect` (give me
+everybody's).
 From the supervisor: `greet` (tell whoever started us where we listen); `figures` (give me yours);
 `collected` (everybody's, as was asked for).
 """
@@ -15,7 +16,7 @@ import trio
 
 READ_BYTES = 65536
 
-Kind = Literal["ready", "greet", "figures", "collect", "collected"]
+Kind = Literal["ready", "greet", "greeted", "figures", "collect", "collected"]
 
 
 class Note(msgspec.Struct, omit_defaults=True):

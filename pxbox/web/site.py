@@ -29,26 +29,26 @@ TYPES: Final = {
 """What the page is made of, by the end of the name."""
 _COMPRESSED: Final = frozenset((".png", ".woff2"))
 
-POLICY: Final = "; ".join((
-    "default-src 'none'",
-    "script-src 'self'",
-    "style-src 'self'",
-    "img-src 'self' data: blob:",
-    "connect-src 'self'",
-    "require-trusted-types-for 'script'",
-    "trusted-types 'none'",
-    "base-uri 'none'",
-    "form-action 'none'",
-    "frame-ancestors 'none'",
-))  # fmt: skip
 _ALWAYS: Final = {
-    "content-security-policy": POLICY,
     "x-content-type-options": "nosniff",
     "referrer-policy": "no-referrer",
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "vary": "Accept-Encoding",
 }
+_CONNECT: Final = "connect-src 'self'"
+_POLICY: Final = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    _CONNECT,
+    "require-trusted-types-for 'script'",
+    "trusted-types 'none'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
 # A name under assets/ holds the hash of what it names: what is cached is never wrong.
 _FOR_GOOD: Final = "public, max-age=31536000, immutable"
 _ASK_AGAIN: Final = "no-cache"
@@ -83,10 +83,12 @@ class _File:
 class Site:
     """The files of the page by their paths; what is not among them is never served."""
 
-    def __init__(self, files: Mapping[str, bytes]) -> None:
-        """`files` by path, such as `/index.html`, which must be there. Raises ValueError for a kind
-        of file that no page has."""
-        self._files = {path: _file(path, body) for path, body in files.items()}
+    def __init__(self, files: Mapping[str, bytes], uploads: str | None = None) -> None:
+        """`files` by path, such as `/index.html`, which must be there. `uploads` is the origin of
+        another server that the page may send files to. Raises ValueError for a kind of file that no
+        page has."""
+        policy = _policy(uploads)
+        self._files = {path: _file(path, body, policy) for path, body in files.items()}
         self._index = self._files.pop(INDEX)
 
     def reply(self, path: str, headers: Mapping[str, str]) -> SiteReply | None:
@@ -116,9 +118,14 @@ class Site:
         return self._index if "text/html" in wanted and not _NOT_OURS.fullmatch(path) else None
 
 
-def read_site() -> Site:
-    """The page that came with the package."""
-    return Site(dict(_walk(resources.files("pxbox.web").joinpath("dist"), "")))
+def read_site(uploads: str | None = None) -> Site:
+    """The page that came with the package; `uploads` as for `Site`."""
+    return Site(dict(_walk(resources.files("pxbox.web").joinpath("dist"), "")), uploads)
+
+
+def _policy(uploads: str | None) -> str:
+    connect = f"{_CONNECT} {uploads}" if uploads else _CONNECT
+    return "; ".join(connect if one is _CONNECT else one for one in _POLICY)
 
 
 def _walk(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
@@ -130,12 +137,17 @@ def _walk(folder: Traversable, path: str) -> Iterator[tuple[str, bytes]]:
             yield at, child.read_bytes()
 
 
-def _file(path: str, body: bytes) -> _File:
+def _file(path: str, body: bytes, policy: str) -> _File:
     suffix = path[path.rfind(".") :]
     if suffix not in TYPES:
         raise ValueError(f"the page has a file of a kind that is not served: {path}")
     cached = _FOR_GOOD if path.startswith(ASSETS) else _ASK_AGAIN
-    headers = {**_ALWAYS, "content-type": TYPES[suffix], "cache-control": cached}
+    headers = {
+        **_ALWAYS,
+        "content-security-policy": policy,
+        "content-type": TYPES[suffix],
+        "cache-control": cached,
+    }
     digest = hashlib.sha256(body).hexdigest()[:32]
     plain = _form(body, headers, digest)
     # No time in it: every process sends the same bytes.

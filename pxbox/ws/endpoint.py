@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed
 
 from pxbox.auth import SUBPROTOCOL, Authenticator
 from pxbox.auth.tickets import ticket_of
@@ -21,17 +22,17 @@ from pxbox.service.room import Room
 from pxbox.ws.admission import Admission, AdmissionLimits, Refused
 from pxbox.ws.announced import Announced, announced
 from pxbox.ws.handover import HandedOver
-from pxbox.ws.live_token import LiveToken, TokenTimes
+from pxbox.ws.live_token import Expiries, LiveToken, TokenTimes
 from pxbox.ws.messages import join_events
-from pxbox.ws.parts import PartsLimits, Replies
-from pxbox.ws.session import Accepted, Observers, Session
+from pxbox.ws.parts import PartsLimits
+from pxbox.ws.session import Observers, Session, Surroundings
 
 PATH = "/v1/ws"
-# So many beats are sent before others get a turn (X4).
-_BEATS_AT_ONCE = 50
-
-
+# So many sessions are told something before others get a turn (X4).
+_TOLD_AT_ONCE = 50
 _PARTINGS_AT_ONCE = 16
+# In so long all leave an epoch that has ended: not at once, for they are about to connect again.
+_SPREAD_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,7 @@ async def _refuse(handed: HandedOver, error: PxError, retry_seconds: int = 1) ->
 def _target(handed: HandedOver) -> SplitResult:
     """What the handshake asks for. Raises NotFound unless that is here."""
     try:
-        target = urlsplit(handed.request.path)
+        target = urlsplit(handed.path)
     except ValueError:
         raise NotFound("the path cannot be read") from None
     if target.path != PATH:
@@ -87,42 +88,38 @@ class Endpoint:
         self._observers = observers
         self._terms = terms
         self._admission = Admission(terms.admission)
-        self._reply_room = Room()
-        self._partings = trio.CapacityLimiter(_PARTINGS_AT_ONCE)
+        limiter = trio.CapacityLimiter(_PARTINGS_AT_ONCE)
+        self._surroundings = Surroundings(parts, observers, terms.parts, Room(), limiter)
         self._sessions: set[Session] = set()
+        self._expiries = Expiries(self._sessions)
 
     async def serve(self, handed: HandedOver) -> None:
-        """Serve one connection from its handshake to its end."""
-        with ExitStack() as stack:
-            try:
-                await self._admission.turn()
-                self._authenticator.require_origin(handed.headers)
-                target = _target(handed)
-                principal = await self._principal(handed, target.query)
-                said = announced(target.query)
-                stack.enter_context(self._admission.place(principal.sub))
-            except PxError as error:
-                await _refuse(handed, error)
-            except Refused as refused:
-                await _refuse(handed, refused.error, refused.retry_seconds)
-            else:
+        """Serve one connection from its handshake to its end; `run` is to run meanwhile."""
+        try:
+            await self._admission.turn()
+            self._authenticator.require_origin(handed.headers)
+            target = _target(handed)
+            principal = await self._principal(handed, target.query)
+            said = announced(target.query)
+            place = self._admission.place(principal.sub)
+        except PxError as error:
+            await _refuse(handed, error)
+        except Refused as refused:
+            await _refuse(handed, refused.error, refused.retry_seconds)
+        else:
+            with place:
                 await self._converse(handed, principal, said)
 
     async def _converse(self, handed: HandedOver, principal: Principal, said: Announced) -> None:
-        request = handed.request
-        ours = SUBPROTOCOL in request.proposed_subprotocols
-        connection = await request.accept(subprotocol=SUBPROTOCOL if ours else None)
-        token = LiveToken(self._authenticator, principal, self._terms.token)
-        replies = Replies(handed.outbox, self._reply_room, self._terms.parts)
+        await handed.accept(SUBPROTOCOL if SUBPROTOCOL in handed.subprotocols else None)
         if said.batch:
             handed.outbox.merge_events(join_events)
-        accepted = Accepted(handed, connection, said)
-        session = Session(accepted, self._parts, token, replies, self._observers, self._partings)
+        token = LiveToken(self._authenticator, principal, self._terms.token)
+        session = Session(handed, said, token, self._surroundings)
         self._sessions.add(session)
+        self._expiries.note(token)
         try:
             await session.serve()
-        except ConnectionClosed:
-            pass
         finally:
             self._sessions.discard(session)
 
@@ -138,20 +135,45 @@ class Endpoint:
         """What waits for the readers of all connections together."""
         return sum(session.queued_bytes for session in self._sessions)
 
-    async def beat(self) -> None:
-        """Send heartbeats until cancelled: the heads come from one query for all (E7). Who gives no
-        sign of life after one is dead."""
+    async def run(self, draining: trio.Event) -> None:
+        """Do what all connections need, until cancelled: their admission, heartbeats, and their
+        ends by time, by the epoch's end, or when `draining` is set."""
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(self._admission.run)
+            nursery.start_soon(self._beat)
+            nursery.start_soon(self._expiries.run)
+            nursery.start_soon(self._watch_epochs, nursery)
+            await draining.wait()
+            await self._tell_all(Session.drain)
+
+    async def _beat(self) -> None:
+        """The heads come from one query for all (E7). Who gives no sign of life after a beat is
+        dead."""
         pulse = self._terms.pulse
         while True:
             await trio.sleep(pulse.beat_seconds - pulse.answer_seconds)
-            heads = await self._heads()
-            for number, session in enumerate(list(self._sessions)):
-                session.beat(heads)
-                if number % _BEATS_AT_ONCE == 0:
-                    await trio.lowlevel.checkpoint()
+            await self._tell_all(partial(Session.beat, heads=await self._heads()))
             await trio.sleep(pulse.answer_seconds)
-            for session in list(self._sessions):
-                session.require_life()
+            await self._tell_all(Session.require_life)
+
+    async def _watch_epochs(self, nursery: trio.Nursery) -> None:
+        while True:
+            await self._parts.channels.epoch.ended.wait()
+            nursery.start_soon(self._leave_epoch, self._parts.epoch)
+
+    async def _leave_epoch(self, next_epoch: str) -> None:
+        leaving = list(self._sessions)
+        await self._tell_all(partial(Session.announce_epoch, epoch=next_epoch))
+        random.shuffle(leaving)
+        for session in leaving:
+            await trio.sleep(_SPREAD_SECONDS / len(leaving))
+            session.end(4005, "epoch_changed")
+
+    async def _tell_all(self, tell: Callable[[Session], None]) -> None:
+        for number, session in enumerate(list(self._sessions)):
+            tell(session)
+            if number % _TOLD_AT_ONCE == 0:
+                await trio.lowlevel.checkpoint()
 
     async def _heads(self) -> dict[str, int]:
         try:

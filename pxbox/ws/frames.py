@@ -7,6 +7,7 @@ connection would do that work once per subscriber.
 from __future__ import annotations
 
 _TEXT = 0x81
+_PONG = 0x8A
 
 PING = b"\x89\x00"
 """A Ping without a payload; a peer answers it by a Pong as soon as it reads it (5.5.2)."""
@@ -20,6 +21,11 @@ def text_frame(payload: bytes) -> bytes:
     if size < 65536:
         return b"\x81\x7e" + size.to_bytes(2, "big") + payload
     return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+
+
+def pong_frame(payload: bytes) -> bytes:
+    """The answer to a Ping with this payload, which has at most 125 bytes."""
+    return bytes((_PONG, len(payload))) + payload
 
 
 def payload_of(frame: bytes) -> bytes:

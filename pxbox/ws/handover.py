@@ -1,22 +1,35 @@
 """A connection that the edge hands over to become a WebSocket, from its handshake to its end.
 
-trio-websocket speaks the protocol, over an `Outbox`; small messages take the short way of an
-`Intake`. What its reader does with hostile input is corrected here, in `_Connection`; the rest of
-`ws/` uses its public face only.
+wsproto reads and answers the handshake, small messages take the short way of an `Intake`, and
+trio-websocket speaks the protocol for all the rest, the closing included: only then is it made, for
+of an idle connection it would be half the memory. What its reader does with hostile input is
+corrected here, in `_Connection`; the rest of `ws/` uses its public face only.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import cast
 
 import msgspec
 import trio
-from trio_websocket import ConnectionClosed, WebSocketConnection, WebSocketRequest
+from trio_websocket import CloseReason, ConnectionClosed, WebSocketConnection
 from wsproto import ConnectionType, WSConnection
-from wsproto.connection import ConnectionState
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.connection import Connection, ConnectionState
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Event,
+    Ping,
+    RejectConnection,
+    RejectData,
+    Request,
+    TextMessage,
+)  # fmt: skip
 
 from pxbox.model.ids import new_ulid
 from pxbox.service.problems import problem_of
@@ -24,8 +37,6 @@ from pxbox.tcp import Wire
 from pxbox.ws.intake import Intake
 from pxbox.ws.outbox import Outbox, OutboxLimits
 
-# At least the longest head that the edge lets through: wsproto refuses one of more than 16 KiB
-# unless it comes in one piece.
 _RECEIVE_BYTES = 64 * 1024
 _PARTS_KEPT = 256
 
@@ -33,6 +44,7 @@ RETRY_SOON = ((b"Retry-After", b"1"),)
 
 NORMAL_CLOSURE = 1000
 INTERNAL_ERROR = 1011
+_ABNORMAL_CLOSURE = 1006
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,29 +66,106 @@ def problem_document(code: str, detail: str) -> bytes:
     return msgspec.json.encode(problem_of(code, detail))
 
 
-@dataclass(frozen=True, slots=True)
-class HandedOver:
-    """A WebSocket handshake to be accepted or refused, and what its connection is served with.
+class Handshake:
+    """A well-formed handshake, which is answered once; what it said is dropped then."""
 
-    Accept by `request.accept()`, which gives the connection to read messages from and to reply
-    through; events go into `outbox`, from then on. `draining` is set when the process is to end:
-    close with 1001 then. The connection ends when the handler returns.
+    __slots__ = ("_protocol", "_request")
+
+    def __init__(self, head: bytes) -> None:
+        self._protocol: WSConnection | None = WSConnection(ConnectionType.SERVER)
+        self._protocol.receive_data(head)
+        request = next(self._protocol.events())
+        assert isinstance(request, Request)
+        self._request: Request | None = request
+
+    @property
+    def answered(self) -> bool:
+        return self._request is None
+
+    @property
+    def request(self) -> Request:
+        assert self._request is not None, "it was answered already"
+        return self._request
+
+    def accept(self, subprotocol: str | None) -> bytes:
+        """What accepts it."""
+        return self._answer(AcceptConnection(subprotocol=subprotocol))
+
+    def refuse(self, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> bytes:
+        """What refuses it by this response."""
+        headers = [*headers, (b"Content-Length", b"%d" % len(body))]
+        head = RejectConnection(status_code=status, headers=headers, has_body=True)
+        return self._answer(head, RejectData(data=body))
+
+    def _answer(self, *events: Event) -> bytes:
+        assert self._protocol is not None, "it was answered already"
+        data = b"".join(self._protocol.send(event) for event in events)
+        self._protocol = self._request = None
+        return data
+
+
+class HandedOver:
+    """A WebSocket handshake to be accepted or refused, and then the connection itself.
+
+    From its acceptance on, events go into `outbox`. `draining` is set when the process is to end:
+    close with 1001 then. The connection ends when the handler returns. One task at a time reads or
+    closes. What the handshake said is known until it is answered.
     """
 
-    request: WebSocketRequest
-    outbox: Outbox
-    peer: str
-    draining: trio.Event
-    _connection: WebSocketConnection
-    _closes: trio.Nursery
-    _limits: WebSocketLimits
+    __slots__ = (
+        "_gone", "_handshake", "_intake", "_limits", "_nursery", "_speaker", "_spoken", "draining",
+        "outbox", "patience", "peer",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        handshake: Handshake,
+        outbox: Outbox,
+        nursery: trio.Nursery,
+        peer: str,
+        draining: trio.Event,
+        limits: WebSocketLimits,
+    ) -> None:
+        self.outbox = outbox
+        self.peer = peer
+        self.draining = draining
+        self.patience = trio.CancelScope()
+        """What the handshake is answered in: it ends after `handshake_seconds` unless it was."""
+        self.patience.deadline = trio.current_time() + limits.handshake_seconds
+        self._handshake = handshake
+        self._intake = Intake(outbox, limits.message_bytes)
+        self._nursery = nursery
+        self._limits = limits
+        self._speaker: _Connection | None = None
+        self._spoken: trio.Event | None = None  # set when the speaker reads no more
+        self._gone = False  # the peer has left without a word
+
+    @property
+    def answered(self) -> bool:
+        """Whether the handshake was."""
+        return self._handshake.answered
+
+    @property
+    def path(self) -> str:
+        """What the handshake asks for, with its query."""
+        return self._handshake.request.target
+
+    @property
+    def subprotocols(self) -> list[str]:
+        """Those that the client offers."""
+        return self._handshake.request.subprotocols
 
     @property
     def headers(self) -> list[tuple[bytes, bytes]]:
-        """The header fields of the handshake, with those that trio-websocket keeps apart."""
-        offered = ", ".join(self.request.proposed_subprotocols).encode()
-        host = self.request._event.host.encode()
-        return [*self.request.headers, (b"host", host), (b"sec-websocket-protocol", offered)]
+        """The header fields of the handshake, with those that wsproto keeps apart."""
+        offered = ", ".join(self.subprotocols).encode()
+        host = self._handshake.request.host.encode()
+        fields = list(self._handshake.request.extra_headers)
+        return [*fields, (b"host", host), (b"sec-websocket-protocol", offered)]
+
+    async def accept(self, subprotocol: str | None = None) -> None:
+        """Accept the handshake. Raises ConnectionClosed."""
+        await self._answer(self._handshake.accept(subprotocol))
 
     async def reject(
         self, status: int, problem: bytes, headers: Sequence[tuple[bytes, bytes]] = ()
@@ -88,23 +177,69 @@ class HandedOver:
             (b"X-Request-Id", new_ulid().encode()),
             *headers,
         ]
-        await self.request.reject(status, extra_headers=extra, body=problem)
+        answer = self._handshake.refuse(status, extra, problem)
+        self._gone = True
+        await self._answer(answer)
+
+    async def get_message(self) -> str | bytes:
+        """The next message. Raises ConnectionClosed. Cancelled, it has consumed none."""
+        if self._speaker is None:
+            try:
+                text = await self._intake.next_text()
+            except (trio.BrokenResourceError, trio.ClosedResourceError):
+                self._gone = True
+                raise _closed() from None
+            if text is not None:
+                return text
+        return await self._speak().get_message()
 
     async def close(self, code: int, reason: str = "") -> None:
         """Close an accepted connection and wait for the peer, `close_seconds` at the most.
 
         After it the connection has ended, whatever the peer did: one that never reads as well.
-        Cancelling the caller does not cut the closing short: a task that reads is ended by its
-        first step, and in one nursery with this one would cancel it.
         """
-        closed = trio.Event()
-        self._closes.start_soon(self._close, code, reason, closed)
-        await closed.wait()
-
-    async def _close(self, code: int, reason: str, closed: trio.Event) -> None:
+        if self._gone:
+            return
         with trio.move_on_after(self._limits.close_seconds):
-            await self._connection.aclose(code, reason or None)
-        closed.set()
+            await self._speak().aclose(code, reason or None)
+
+    async def hear_out(self) -> None:
+        """Let a peer that closes be answered: the handler hears of it before that is done."""
+        if self._spoken is not None:
+            with trio.move_on_after(self._limits.close_seconds):
+                await self._spoken.wait()
+
+    async def _answer(self, data: bytes) -> None:
+        self.patience.deadline = math.inf
+        try:
+            await self.outbox.send_all(data)
+        except (trio.BrokenResourceError, trio.ClosedResourceError):
+            self._gone = True
+            raise _closed() from None
+
+    def _speak(self) -> _Connection:
+        """trio-websocket's connection, which reads from now on."""
+        if self._speaker is None:
+            # It has the face of a WSConnection that has shaken hands.
+            protocol = cast(WSConnection, Connection(ConnectionType.SERVER))
+            self._speaker = _Connection(
+                self._intake,
+                protocol,
+                max_message_size=self._limits.message_bytes,
+                receive_buffer_size=_RECEIVE_BYTES,
+            )
+            self._spoken = trio.Event()
+            self._nursery.start_soon(_read, self._speaker, self._spoken)
+        return self._speaker
+
+
+def _closed() -> ConnectionClosed:
+    return ConnectionClosed(CloseReason(_ABNORMAL_CLOSURE, None))
+
+
+async def _read(connection: WebSocketConnection, ended: trio.Event) -> None:
+    await connection._reader_task()
+    ended.set()
 
 
 WebSocketHandler = Callable[[HandedOver], Awaitable[None]]
@@ -112,92 +247,60 @@ WebSocketHandler = Callable[[HandedOver], Awaitable[None]]
 
 async def hand_over(
     wire: Wire,
-    head: bytes,
+    handshake: Handshake,
     handler: WebSocketHandler,
     *,
     draining: trio.Event,
     limits: WebSocketLimits,
-    on_fault: Callable[[Exception], None],
+    on_fault: Callable[[tuple[str, int], Exception], None],
 ) -> None:
     """Serve one WebSocket to its end by `handler`.
 
-    `head` is a handshake that was found well-formed. A handler that returns or raises without
-    answering it, or not in time, refuses it by 500 or 503. What the handler raises goes to
-    `on_fault`, and the peer is told by 1011; but for ConnectionClosed, which is how a
-    conversation ends.
+    A handler that returns or raises without answering the handshake, or not in time, refuses it by
+    500 or 503. What the handler raises goes to `on_fault`, with the peer, who is told by 1011; but
+    for ConnectionClosed, which is how a conversation ends.
     """
     async with trio.open_nursery() as nursery:
-        outbox = Outbox(wire, nursery, handshake=head, limits=limits.outbox)
+        outbox = Outbox(wire, nursery, limits.outbox)
         try:
-            intake = Intake(outbox, limits.message_bytes)
-            connection = _Connection(
-                intake,
-                WSConnection(ConnectionType.SERVER),
-                max_message_size=limits.message_bytes,
-                receive_buffer_size=_RECEIVE_BYTES,
-            )
-            read = trio.Event()
-            nursery.start_soon(_read, connection, intake, read)
-            with trio.fail_after(limits.handshake_seconds):
-                request = await connection._get_request()
             peer = f"{wire.peer[0]}:{wire.peer[1]}"
-            async with trio.open_nursery() as closes:
-                handed = HandedOver(request, outbox, peer, draining, connection, closes, limits)
-                late = trio.CancelScope()
-                nursery.start_soon(_watch_handshake, handed, late)
-                close_code = NORMAL_CLOSURE
-                with late:
-                    close_code = await _converse(handed, handler, on_fault)
-                await _end(handed, 503 if late.cancelled_caught else 500, close_code)
-            if connection._open_handshake.is_set():
-                # The handler hears of the peer's Close before the reader has answered it.
-                with trio.move_on_after(limits.close_seconds):
-                    await read.wait()
+            handed = HandedOver(handshake, outbox, nursery, peer, draining, limits)
+            fault = None
+            with handed.patience:
+                fault = await _converse(handed, handler)
+            if fault is not None:
+                on_fault(wire.peer, fault)
+            await _end(handed, fault)
+            await handed.hear_out()
             await outbox.aclose()
         finally:
             outbox.abort()
             nursery.cancel_scope.cancel()
 
 
-async def _read(connection: WebSocketConnection, intake: Intake, ended: trio.Event) -> None:
-    await connection._reader_task()
-    intake.give_way()
-    ended.set()
-
-
-async def _converse(
-    handed: HandedOver, handler: WebSocketHandler, on_fault: Callable[[Exception], None]
-) -> int:
-    """Run the handler; the code to close with, if that has not been done yet."""
+async def _converse(handed: HandedOver, handler: WebSocketHandler) -> Exception | None:
+    """Run the handler; its fault, if it had one."""
     try:
         try:
             await handler(handed)
         except* ConnectionClosed:
             pass
     except Exception as fault:
-        on_fault(fault)
-        return INTERNAL_ERROR
-    return NORMAL_CLOSURE
+        return fault
+    return None
 
 
-async def _watch_handshake(handed: HandedOver, late: trio.CancelScope) -> None:
-    with trio.move_on_after(handed._limits.handshake_seconds) as patience:
-        await handed.outbox.answered.wait()
-    if patience.cancelled_caught:
-        late.cancel()
-
-
-async def _end(handed: HandedOver, status: int, close_code: int) -> None:
-    if handed.outbox.answered.is_set():
-        await handed.close(close_code)
+async def _end(handed: HandedOver, fault: Exception | None) -> None:
+    if handed.answered:
+        await handed.close(NORMAL_CLOSURE if fault is None else INTERNAL_ERROR)
         return
     with suppress(ConnectionClosed):
-        if status == 503:
+        if handed.patience.cancelled_caught:
             problem = problem_document("overloaded", "the handshake was not answered in time")
-            await handed.reject(status, problem, RETRY_SOON)
+            await handed.reject(503, problem, RETRY_SOON)
         else:
             problem = problem_document("internal", "the handshake could not be answered")
-            await handed.reject(status, problem)
+            await handed.reject(500, problem)
 
 
 class _Connection(WebSocketConnection):
@@ -206,17 +309,6 @@ class _Connection(WebSocketConnection):
     Its methods that are replaced here are private: tests/edge/test_hostile_frames.py fails when
     another version calls them differently.
     """
-
-    async def get_message(self) -> str | bytes:
-        assert isinstance(self._stream, Intake)
-        text = await self._stream.next_text()
-        return await super().get_message() if text is None else text
-
-    async def aclose(self, code: int = NORMAL_CLOSURE, reason: str | None = None) -> None:
-        # Whoever read messages so far need not be there any more to see the peer's answer.
-        assert isinstance(self._stream, Intake)
-        self._stream.give_way()
-        await super().aclose(code, reason)
 
     async def _handle_message_event(self, event: BytesMessage | TextMessage) -> None:
         # The limit is in bytes; trio-websocket counts characters.

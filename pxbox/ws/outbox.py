@@ -7,23 +7,28 @@ and channel actors put finished frames into it, so that all leave in the order t
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
 from itertools import islice
+from typing import Final
 
 import trio
 
 from pxbox.model.channel import Several
 from pxbox.tcp import RECEIVE_BYTES, Wire
 from pxbox.ws.frames import is_close, payload_of
+from pxbox.ws.lot import Lot
 
 _PIECES_PER_CALL = 64
 _MERGED_BYTES = 256 * 1024
 
 JoinEvents = Callable[[list[bytes]], bytes]
 """Makes one finished frame of the payloads of several events, in their order."""
+
+
+_one_after_another: JoinEvents = b"".join
 
 
 @cache
@@ -52,37 +57,51 @@ class _Kind(Enum):
     REPLY = "reply"  # its sender waits for the peer, so it does not count as the peer's lag
 
 
+_Waiting = deque[tuple[_Kind, bytes]]
+# What a deque takes before it holds anything is more than all else of an idle outbox.
+_NOTHING: Final[_Waiting] = deque()
+
+
+def _nobody() -> None:
+    return
+
+
 class Outbox(trio.abc.Stream):
     """A connection's outgoing frames, and the stream that trio-websocket reads from.
 
     `put` and `put_event` never wait and never raise: to a peer that is slow or gone they do
-    nothing, so that no reader is ever delayed by another. `slow` is set when the peer has more
-    than the limit waiting, or has taken nothing for the wire's `stall_seconds`: whole frames that
-    wait are dropped then, only a Close frame is still let through, and whoever owns the
-    connection closes it.
+    nothing, so that no reader is ever delayed by another. The peer becomes `slow` when it has more
+    than the limit waiting, or has taken nothing for the wire's `stall_seconds`: `on_slow` is
+    called, once; it must not raise. Whole frames that wait are dropped then, only a Close frame is
+    still let through, and whoever owns the connection closes it.
+
+    The first that is sent answers the handshake. There are thousands of these, nearly all idle:
+    what only a busy one needs is made when it is needed.
     """
 
-    def __init__(
-        self, wire: Wire, nursery: trio.Nursery, *, handshake: bytes, limits: OutboxLimits
-    ) -> None:
-        """`handshake` is read first; what follows it, only after it was answered.
+    __slots__ = (
+        "_accepting", "_close_sent", "_ending", "_flushing", "_head_sent", "_join_events",
+        "_join_frames", "_lag", "_limits", "_lost", "_nursery", "_peer_done", "_progress",
+        "_queued", "_receiving", "_try_send", "_waiting", "_wire", "answered", "on_slow",
+        "received_bytes", "slow",
+    )  # fmt: skip
 
-        trio-websocket loses what it reads between the handshake and its own answer.
-        """
-        self.slow = trio.Event()
-        self.answered = trio.Event()
+    def __init__(self, wire: Wire, nursery: trio.Nursery, limits: OutboxLimits) -> None:
+        """`nursery` is for the sending of what the kernel does not take at once."""
+        self.slow = False
+        self.on_slow: Callable[[], None] = _nobody
+        self.answered = False
         self._wire = wire
         self._try_send = wire.try_send
         self._nursery = nursery
-        self._handshake = handshake
         self._limits = limits
         self._join_events: JoinEvents | None = None
-        self._join_frames: JoinEvents = b"".join
-        self._waiting: deque[tuple[_Kind, bytes]] = deque()
+        self._join_frames: JoinEvents = _one_after_another
+        self._waiting = _NOTHING
         self._head_sent = 0  # bytes of the first that waits which the kernel already has
         self._queued = 0
         self._lag = 0
-        self._progress = trio.lowlevel.ParkingLot()
+        self._progress = Lot()
         self._flushing = False
         self._accepting = False  # frames: from the handshake's answer to the first sign of an end
         self._close_sent = False
@@ -122,17 +141,16 @@ class Outbox(trio.abc.Stream):
         self._join_events = join
         self._join_frames = joining_frames(join)
 
-    def put_paced(self, frames: Sequence[bytes]) -> None:
-        """Send the frames of several events, after `wait_drained`.
+    def put_paced(self, several: Several) -> None:
+        """Send several events in one piece, after `wait_drained`.
 
         They are no lag of the peer's, however many are sent in this way: whoever does it takes
         turns with others, and gives little at a time.
         """
         if self._accepting:
-            if self._join_events is not None and len(frames) > 1:
-                self._offer(_Kind.REPLY, self._join_events([payload_of(one) for one in frames]))
-            else:
-                self._offer(_Kind.REPLY, b"".join(frames))
+            alone = len(several.encoded) == 1
+            data = several.encoded[0] if alone else several.joined(self._join_frames)
+            self._offer(_Kind.REPLY, data)
 
     async def wait_drained(self, below_bytes: int) -> None:
         """Wait until less than `below_bytes` wait here: the pace of a resume.
@@ -141,7 +159,7 @@ class Outbox(trio.abc.Stream):
         """
         await trio.lowlevel.checkpoint()
         await self._wait_ready(below_bytes)
-        if self._lost or self.slow.is_set():
+        if self._lost or self.slow:
             raise trio.BrokenResourceError("the peer is slow or gone")
 
     async def send_all(self, data: bytes | bytearray | memoryview) -> None:
@@ -158,11 +176,11 @@ class Outbox(trio.abc.Stream):
             return
         await self._wait_ready(self._limits.waiting_bytes // 2)
         self._require_open()
-        if self._close_sent or self.slow.is_set():
+        if self._close_sent or self.slow:
             return
         self._accepting = True
         self._offer(_Kind.REPLY, frame)
-        self.answered.set()
+        self.answered = True
         self._require_open()
 
     def _queue_last(self, close_frame: bytes) -> None:
@@ -182,13 +200,7 @@ class Outbox(trio.abc.Stream):
         await self._wait_ready(self._limits.waiting_bytes // 2)
 
     async def receive_some(self, max_bytes: int | None = None) -> bytes:
-        """The handshake; after its answer, what the peer sends; empty at the end of file."""
-        if self._handshake:
-            await trio.lowlevel.checkpoint()
-            handshake, self._handshake = self._handshake, b""
-            return handshake
-        if not self.answered.is_set():
-            await self.answered.wait()
+        """What the peer sends; empty at the end of file."""
         if self._ending is not None:
             raise trio.ClosedResourceError("this connection is being closed here")
         self._receiving = True
@@ -256,6 +268,8 @@ class Outbox(trio.abc.Stream):
                 self._mark_slow()
                 return
             self._lag += rest
+        if self._waiting is _NOTHING:
+            self._waiting = deque()
         self._waiting.append((kind, data))
         self._queued += rest
         self._head_sent += sent
@@ -268,7 +282,7 @@ class Outbox(trio.abc.Stream):
             while self._waiting:
                 if await self._wire.wait_writable():
                     self._send_waiting()
-                elif self.slow.is_set():
+                elif self.slow:
                     self.abort()
                 else:
                     self._mark_slow()
@@ -276,6 +290,8 @@ class Outbox(trio.abc.Stream):
             self.abort()
         finally:
             self._flushing = False
+            if not self._waiting:
+                self._waiting = _NOTHING
 
     def _send_waiting(self) -> None:
         if self._join_events is not None:
@@ -323,9 +339,11 @@ class Outbox(trio.abc.Stream):
 
     def _mark_slow(self) -> None:
         self._accepting = False
-        self.slow.set()
         # Never in the middle of a frame: the peer could not read the Close frame behind it.
         self._drop(1 if self._head_sent else 0)
+        if not self.slow:
+            self.slow = True
+            self.on_slow()
 
     def _drop(self, keep: int) -> None:
         while len(self._waiting) > keep:
@@ -340,7 +358,7 @@ class Outbox(trio.abc.Stream):
         self._progress.unpark_all()
 
     async def _wait_ready(self, size_bytes: int) -> None:
-        while self._queued >= size_bytes and not (self._lost or self.slow.is_set()):
+        while self._queued >= size_bytes and not (self._lost or self.slow):
             await self._progress.park()
 
     async def _wait_flushed(self) -> None:

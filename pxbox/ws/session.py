@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +10,7 @@ from functools import partial
 import msgspec
 import trio
 from msgspec import UNSET, Raw
-from trio_websocket import ConnectionClosed, WebSocketConnection
+from trio_websocket import ConnectionClosed
 
 from pxbox.model import wire
 from pxbox.model.decoding import decode_input, decode_typed
@@ -24,9 +23,11 @@ from pxbox.model.errors import (
 from pxbox.service import operations
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
+from pxbox.service.room import Room
 from pxbox.ws.announced import Announced
 from pxbox.ws.handover import HandedOver
 from pxbox.ws.live_token import LiveToken
+from pxbox.ws.lot import Lot
 from pxbox.ws.messages import (
     Ack,
     Auth,
@@ -42,13 +43,12 @@ from pxbox.ws.messages import (
     idempotency_key,
     read_frame,
 )  # fmt: skip
-from pxbox.ws.parts import Reassembly, Replies, Whole, is_part
+from pxbox.ws.parts import PartsLimits, Reassembly, Replies, Whole, is_part
 from pxbox.ws.subscriptions import Subscriptions
 from pxbox.ws.turns import Turn, Turns
 
 COMMANDS_IN_FLIGHT = 64
 MOST_BAD_FRAMES = 20
-_SPREAD_SECONDS = 1.0
 # So many of these as commands may be in flight are far from what makes a reader slow.
 _SMALL_REPLY_BYTES = 4096
 
@@ -66,83 +66,113 @@ class Observers:
     on_command: OnCommand
 
 
-class CloseWith(Exception):
-    """The conversation ends with this code of the contract."""
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a conversation ends: a code of the contract, and what it means."""
 
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code = code
-        self.reason = reason
+    code: int
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
-    """A connection whose handshake was accepted, and what its client said of itself there."""
+class Surroundings:
+    """What all sessions of a process share.
 
-    handed: HandedOver
-    connection: WebSocketConnection
-    announced: Announced
+    `partings`: of those whose clients have left, so many end at a time, for when thousands leave at
+    once all others would wait for the work of it (X4). `reply_room` is for large replies.
+    """
+
+    parts: Parts
+    observers: Observers
+    parts_limits: PartsLimits
+    reply_room: Room
+    partings: trio.CapacityLimiter
 
 
 class Session:
-    """Serves one accepted connection.
+    """Serves one accepted connection, in one task as long as it is idle.
 
-    `partings`: of those whose clients have left, so many end at a time, for when thousands leave at
-    once all others would wait for the work of it (X4).
+    There are thousands of these: what only a busy one needs is made when it is needed, and what
+    ends conversations watches all of them at once and calls `end`, or a method that leads to it.
     """
 
+    __slots__ = (
+        "_all", "_bad_frames", "_draining", "_ended", "_ending", "_handed", "_heard_bytes",
+        "_in_flight", "_nursery", "_reassembly", "_replies", "_silent", "_subscriptions", "_turns",
+        "token",
+    )  # fmt: skip
+
     def __init__(
-        self,
-        accepted: Accepted,
-        parts: Parts,
-        token: LiveToken,
-        replies: Replies,
-        observers: Observers,
-        partings: trio.CapacityLimiter,
+        self, handed: HandedOver, announced: Announced, token: LiveToken, all_: Surroundings
     ) -> None:
-        self._handed = handed = accepted.handed
-        self._connection = accepted.connection
-        self._partings = partings
-        self._parting = False
-        self._parts = parts
-        self._token = token
-        self._replies = replies
-        self._on_fault = observers.on_fault
-        self._on_command = observers.on_command
-        self._in_flight = 0
-        self._ended = trio.lowlevel.ParkingLot()
+        self.token = token
+        self._all = all_
+        self._handed = handed
         self._subscriptions = Subscriptions(
-            parts, token.principal, handed.outbox, accepted.announced.session
+            all_.parts, token.principal, handed.outbox, announced.session
         )
+        self._nursery: trio.Nursery | None = None
+        self._ending: Ending | None = None
+        self._in_flight = 0
+        self._ended = Lot()
+        self._draining = False
         self._silent = False
         self._heard_bytes: int | None = None
         self._turns = Turns()
         self._bad_frames = 0
-        self._reassembly = Reassembly(parts.room, replies.limits, self._refuse)
+        self._reassembly: Reassembly | None = None
+        self._replies: Replies | None = None
 
     async def serve(self) -> None:
-        """Converse until the client leaves, the token ends, the reader is too slow or the broker
-        drains; then close with the contract's code."""
+        """Converse until the client leaves or `end` is called; then close with the contract's
+        code."""
+        parting = False
         try:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self._close_when_slow)
-                nursery.start_soon(self._close_when_draining)
-                nursery.start_soon(self._close_when_expired)
-                nursery.start_soon(self._close_when_epoch_ends)
-                nursery.start_soon(self._reassembly.watch)
+                self._nursery = nursery
+                self._handed.outbox.on_slow = self._become_slow
                 self._subscriptions.begin(nursery, self._answer)
+                if self._handed.draining.is_set():
+                    self.drain()
                 await self._read(nursery)
-                await self._partings.acquire_on_behalf_of(self)
-                self._parting = True
+                if self._ending is None:
+                    await self._all.partings.acquire_on_behalf_of(self)
+                    parting = True
                 nursery.cancel_scope.cancel()
-        except* CloseWith as group:
-            ending = _first(group)
-            await self._handed.close(ending.code, ending.reason)
+            if self._ending is not None:
+                await self._handed.close(self._ending.code, self._ending.reason)
         finally:
-            self._reassembly.close()
+            self._nursery = None
+            if self._reassembly is not None:
+                self._reassembly.close()
             await self._subscriptions.close()
-            if self._parting:
-                self._partings.release_on_behalf_of(self)
+            if parting:
+                self._all.partings.release_on_behalf_of(self)
+
+    def end(self, code: int, reason: str) -> None:
+        """End the conversation with this code of the contract; the first one counts."""
+        if self._ending is None:
+            self._ending = Ending(code, reason)
+            if self._nursery is not None:
+                self._nursery.cancel_scope.cancel()
+
+    def drain(self) -> None:
+        """End once the commands in hand have their replies; what is read from now on is refused by
+        the actors."""
+        if not self._draining:
+            self._draining = True
+            self._send(ServerFrame("notice", data={"code": "draining"}))
+            self._end_if_drained()
+
+    def announce_epoch(self, epoch: str) -> None:
+        """Say that positions are of this epoch now: the conversation is about to end (E4)."""
+        self._send(ServerFrame("notice", data={"code": "epoch_changed", "epoch": epoch}))
+
+    def announce_expiry(self, at: datetime) -> None:
+        self._send(ServerFrame("notice", data={"code": "token_expiring", "expiresAt": at}))
+
+    def expire(self) -> None:
+        self.end(4001, "token_expired")
 
     @property
     def queued_bytes(self) -> int:
@@ -163,16 +193,17 @@ class Session:
             self._handed.outbox.give_up()
 
     async def _read(self, nursery: trio.Nursery) -> None:
-        while True:
+        while self._ending is None:
             try:
-                message = await self._connection.get_message()
+                message = await self._handed.get_message()
             except ConnectionClosed:
                 return
             if isinstance(message, bytes):
                 refusal = UnsupportedMediaType("messages are text, each one JSON object")
                 self._send(ServerFrame("error", data=problem(refusal)))
-                raise CloseWith(4501, "protocol_error")
-            await self._take(message.encode(), nursery)
+                self.end(4501, "protocol_error")
+            else:
+                await self._take(message.encode(), nursery)
 
     async def _take(self, raw: bytes, nursery: trio.Nursery) -> None:
         try:
@@ -187,7 +218,7 @@ class Session:
         while self._in_flight >= COMMANDS_IN_FLIGHT:
             await self._ended.park()
         if is_part(frame):
-            whole = self._reassembly.take(frame)
+            whole = self._parts_from(nursery).take(frame)
             if whole is not None:
                 self._in_flight += 1
                 nursery.start_soon(self._whole_command, whole)
@@ -196,9 +227,16 @@ class Session:
         turn = self._turns.next(None if isinstance(frame, Cmd) else frame.channel)
         if isinstance(frame, Cmd):
             # Not cancelled when the client leaves, and so free to do the actor's turn itself (A3).
-            self._parts.system.start(self._in_its_turn, frame, turn)
+            self._all.parts.system.start(self._in_its_turn, frame, turn)
         else:
             nursery.start_soon(self._in_its_turn, frame, turn)
+
+    def _parts_from(self, nursery: trio.Nursery) -> Reassembly:
+        if self._reassembly is None:
+            limits = self._all.parts_limits
+            self._reassembly = Reassembly(self._all.parts.room, limits, self._refuse)
+            nursery.start_soon(self._reassembly.watch)
+        return self._reassembly
 
     async def _whole_command(self, whole: Whole) -> None:
         with whole.held:
@@ -208,28 +246,41 @@ class Session:
                 read = partial(decode_input, large=operation.large)
                 await self._answer(frame, self._command(frame, read))
             finally:
-                self._in_flight -= 1
-                self._ended.unpark_all()
+                self._command_ended()
+
+    def _command_ended(self) -> None:
+        self._in_flight -= 1
+        self._ended.unpark_all()
+        self._end_if_drained()
+
+    def _end_if_drained(self) -> None:
+        if self._draining and not self._in_flight:
+            self.end(1001, "draining")
+
+    def _become_slow(self) -> None:
+        if self._silent:
+            self.end(4002, "heartbeat_timeout")
+        else:
+            self.end(4000, "slow_reader")
 
     def _refuse(self, id: str, op: str, error: PxError) -> None:
         self._send(ServerFrame("error", id=id, op=op, data=problem(error)))
         if op in operations.OPERATIONS:
-            self._on_command(op, 0.0, error.code)
+            self._all.observers.on_command(op, 0.0, error.code)
 
     def _unreadable(self, raw: bytes, error: PxError) -> None:
         self._bad_frames += 1
         self._send(ServerFrame("error", id=frame_id(raw), data=problem(error)))
         if isinstance(error, MalformedJson) or self._bad_frames >= MOST_BAD_FRAMES:
-            raise CloseWith(4501, "protocol_error")
+            self.end(4501, "protocol_error")
 
     async def _in_its_turn(self, frame: ClientFrame, turn: Turn) -> None:
         try:
             await turn.come()
             await self._answer(frame, self._serve(frame, turn))
         finally:
-            turn.end()
-            self._in_flight -= 1
-            self._ended.unpark_all()
+            self._turns.end(turn)
+            self._command_ended()
 
     async def _answer(self, frame: ClientFrame, serving: Awaitable[None]) -> None:
         started = trio.current_time()
@@ -245,21 +296,21 @@ class Session:
             return
         except Exception as error:
             code = InternalError.code
-            self._on_fault(type(frame).__name__ if op is UNSET else op, error)
+            self._all.observers.on_fault(type(frame).__name__ if op is UNSET else op, error)
             told = InternalError("a fault of the broker; it is in its log")
             self._send(ServerFrame("error", id=frame.id, op=op, data=problem(told)))
         if isinstance(frame, Cmd) and frame.op in operations.OPERATIONS:
-            self._on_command(frame.op, trio.current_time() - started, code)
+            self._all.observers.on_command(frame.op, trio.current_time() - started, code)
 
     async def _serve(self, frame: ClientFrame, turn: Turn | None = None) -> None:
         match frame:
             case Cmd():
                 await self._command(frame)
             case Subscribe():
-                self._token.current()
+                self.token.current()
                 await self._subscriptions.subscribe(frame)
             case Resume():
-                self._token.current()
+                self.token.current()
                 await self._subscriptions.resume(frame)
             case Unsubscribe():
                 await self._subscriptions.unsubscribe(frame)
@@ -271,7 +322,7 @@ class Session:
                 await self._authenticate(frame)
 
     async def _authenticate(self, frame: Auth) -> None:
-        principal = await self._token.renew(frame.data.token)
+        principal = await self.token.renew(frame.data.token)
         data = {"expiresAt": principal.expires_at}
         self._send(ServerFrame("ack", id=frame.id, op="authenticated", data=data))
         self._subscriptions.renew(principal)
@@ -280,8 +331,8 @@ class Session:
         operation = operations.find(frame.op)
         key = idempotency_key(frame)
         input = read(bytes(frame.data), operation.input)
-        principal = self._token.current()
-        outcome = await operations.perform(self._parts, principal, operation, input, key)
+        principal = self.token.current()
+        outcome = await operations.perform(self._all.parts, principal, operation, input, key)
         meta = {"replayed": True} if outcome.replayed else UNSET
         reply = ServerFrame("response", id=frame.id, op=frame.op, meta=meta)
         data = msgspec.json.encode(outcome.reply)
@@ -289,41 +340,10 @@ class Session:
             reply.data = Raw(data)
             self._send(reply)
         else:
+            if self._replies is None:
+                room, limits = self._all.reply_room, self._all.parts_limits
+                self._replies = Replies(self._handed.outbox, room, limits)
             await self._replies.send(reply, data)
 
     def _send(self, frame: ServerFrame) -> None:
         self._handed.outbox.put(encode(frame))
-
-    async def _close_when_slow(self) -> None:
-        await self._handed.outbox.slow.wait()
-        if self._silent:
-            raise CloseWith(4002, "heartbeat_timeout")
-        raise CloseWith(4000, "slow_reader")
-
-    async def _close_when_draining(self) -> None:
-        await self._handed.draining.wait()
-        self._send(ServerFrame("notice", data={"code": "draining"}))
-        # Commands in hand get their replies; what is read from now on is refused by the actors.
-        while self._in_flight:
-            await self._ended.park()
-        raise CloseWith(1001, "draining")
-
-    async def _close_when_epoch_ends(self) -> None:
-        await self._parts.channels.epoch.ended.wait()
-        data = {"code": "epoch_changed", "epoch": self._parts.epoch}
-        self._send(ServerFrame("notice", data=data))
-        # Not all at once: they are about to connect again.
-        await trio.sleep(random.uniform(0, _SPREAD_SECONDS))
-        raise CloseWith(4005, "epoch_changed")
-
-    async def _close_when_expired(self) -> None:
-        await self._token.run_out(self._announce_expiry)
-        raise CloseWith(4001, "token_expired")
-
-    def _announce_expiry(self, at: datetime) -> None:
-        self._send(ServerFrame("notice", data={"code": "token_expiring", "expiresAt": at}))
-
-
-def _first(group: BaseExceptionGroup[CloseWith]) -> CloseWith:
-    found = group.exceptions[0]
-    return found if isinstance(found, CloseWith) else _first(found)

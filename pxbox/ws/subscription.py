@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 import trio
 
 from pxbox.model.channel import Entry, Several
-from pxbox.service.pages import Page
+from pxbox.service.pages import PIECE_BYTES, Page
 from pxbox.ws.outbox import Outbox
-
-# More of a resume is sent when less than this is queued for the reader, and so much at a time.
-_PACE_BYTES = 64 * 1024
 
 
 class Left(Exception):
@@ -25,16 +23,17 @@ class Subscription:
     `start`, so that the acknowledgement of the subscription comes first on the wire.
     """
 
-    def __init__(
-        self, outbox: Outbox, pace: trio.Lock, hear: Callable[[Entry], None] | None = None
-    ) -> None:
-        """`pace` is held by one of the connection's subscriptions at a time, while it catches up:
-        together they take no more room than one. `hear` is called with each live event."""
+    __slots__ = (
+        "_hear", "_held", "_outbox", "_pace", "acked", "catching_up", "joined", "left", "sent",
+    )  # fmt: skip
+
+    def __init__(self, outbox: Outbox, hear: Callable[[Entry], None] | None = None) -> None:
+        """`hear` is called with each live event."""
         self._outbox = outbox
-        self._pace = pace
         self._hear = hear
         self._held: list[bytes] | None = []
-        self.catching_up = trio.CancelScope()
+        self._pace: trio.Lock | None = None
+        self.catching_up: trio.CancelScope | None = None
         self.joined = False
         self.left = False
         self.sent = 0
@@ -65,7 +64,20 @@ class Subscription:
     def leave(self) -> None:
         """Send nothing any more."""
         self.left = True
-        self.catching_up.cancel()
+        if self.catching_up is not None:
+            self.catching_up.cancel()
+
+    @contextmanager
+    def at_pace(self, pace: trio.Lock) -> Iterator[None]:
+        """Catch up inside: what is taken in waits for `pace`, which one of the connection's
+        subscriptions holds at a time: together they take no more room than one. Ends when the
+        client leaves the channel."""
+        self._pace = pace
+        with trio.CancelScope() as self.catching_up:
+            if self.left:
+                self.catching_up.cancel()
+            yield
+        self._pace = self.catching_up = None
 
     def hold(self) -> None:
         """Hold back what comes, until `start`."""
@@ -80,31 +92,19 @@ class Subscription:
     async def take(self, read: Callable[[], Awaitable[Page]]) -> Page:
         """Send a page at the reader's pace. Raises Left, and BrokenResourceError where the reader
         is slow or gone."""
+        assert self._pace is not None, "it is catching up"
         async with self._pace:
             await self._room()
             page = await read()
             sent = page.first - 1
-            for frames in _pieces(page.frames):
+            for piece in page.pieces:
                 await self._room()
-                self._outbox.put_paced(frames)
-                sent += len(frames)
+                self._outbox.put_paced(piece)
+                sent += len(piece.encoded)
                 self.sent = sent
             return page
 
     async def _room(self) -> None:
-        await self._outbox.wait_drained(_PACE_BYTES)
+        await self._outbox.wait_drained(PIECE_BYTES)
         if self.left:
             raise Left
-
-
-def _pieces(frames: list[bytes]) -> Iterator[list[bytes]]:
-    piece: list[bytes] = []
-    size_bytes = 0
-    for frame in frames:
-        if piece and size_bytes + len(frame) > _PACE_BYTES:
-            yield piece
-            piece, size_bytes = [], 0
-        piece.append(frame)
-        size_bytes += len(frame)
-    if piece:
-        yield piece

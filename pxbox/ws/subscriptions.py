@@ -47,6 +47,11 @@ class Subscriptions:
     `begin` comes before all else, `close` after it.
     """
 
+    __slots__ = (
+        "_acknowledged", "_answer", "_looking", "_nursery", "_outbox", "_pace", "_parts",
+        "_session", "_sub", "_subscriptions", "_watching",
+    )  # fmt: skip
+
     def __init__(
         self, parts: Parts, principal: Principal, outbox: Outbox, session: str | None
     ) -> None:
@@ -56,7 +61,7 @@ class Subscriptions:
         self._outbox = outbox
         self._subscriptions: dict[str, Subscription] = {}
         self._acknowledged: dict[str, int] = {}
-        self._pace = trio.Lock()
+        self._pace: trio.Lock | None = None
         self._watching = watching.Watching(parts, principal)
         self._nursery: trio.Nursery | None = None
         self._answer: Answer | None = None
@@ -147,7 +152,9 @@ class Subscriptions:
 
     async def _follow(self, frame: Subscribe | Resume, subscription: Subscription, to: int) -> None:
         try:
-            with subscription.catching_up:
+            if self._pace is None:
+                self._pace = trio.Lock()
+            with subscription.at_pace(self._pace):
                 await self._catch_up(frame.channel, subscription, to)
         except Trimmed:
             await self._begin_anew(frame, subscription)
@@ -227,7 +234,7 @@ class Subscriptions:
         if len(self._subscriptions) >= MOST_CHANNELS:
             raise TooManySubscriptions(f"a connection watches at most {MOST_CHANNELS} channels")
         hear = self._hear if channel.startswith("request:") else None
-        subscription = Subscription(self._outbox, self._pace, hear)
+        subscription = Subscription(self._outbox, hear)
         self._subscriptions[channel] = subscription
         return subscription
 

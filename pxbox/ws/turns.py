@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
 import trio
 
 
+@dataclass(frozen=True, slots=True, eq=False)
 class Turn:
     """The turn of one frame. It has come when the one before it has ended."""
 
-    def __init__(self, before: trio.Event | None) -> None:
-        self._before = before
-        self.over = trio.Event()
+    channel: str | None
+    before: trio.Event | None
+    over: trio.Event = field(default_factory=trio.Event)
 
     async def come(self) -> None:
         """Wait for it."""
-        if self._before is not None:
-            await self._before.wait()
-
-    def end(self) -> None:
-        """Let the next one begin; idempotent."""
-        self.over.set()
+        if self.before is not None:
+            await self.before.wait()
 
 
 class Turns:
     """Gives out turns, one row of them for each channel."""
+
+    __slots__ = ("_last",)
 
     def __init__(self) -> None:
         self._last: dict[str, Turn] = {}
@@ -31,9 +32,15 @@ class Turns:
     def next(self, channel: str | None) -> Turn:
         """The turn after all that were given out for this channel; None: it waits for none."""
         if channel is None:
-            return Turn(None)
-        self._last = {name: turn for name, turn in self._last.items() if not turn.over.is_set()}
+            return Turn(None, None)
         before = self._last.get(channel)
-        turn = Turn(before.over if before else None)
-        self._last[channel] = turn
+        turn = self._last[channel] = Turn(channel, before.over if before else None)
         return turn
+
+    def end(self, turn: Turn) -> None:
+        """Let the next one begin; idempotent."""
+        turn.over.set()
+        if turn.channel is not None and self._last.get(turn.channel) is turn:
+            del self._last[turn.channel]
+            if not self._last:
+                self._last = {}  # an emptied dict keeps the room that it had

@@ -30,7 +30,7 @@ from pxbox.behaviors.request_commit import alarm_kind
 from pxbox.domain import request as domain
 from pxbox.domain.request import Responder
 from pxbox.model.errors import FieldError, PxError
-from pxbox.model.file import FileFacts
+from pxbox.model.file import Referral
 from pxbox.model.mark import Mark
 from pxbox.model.request import Request
 from pxbox.service.requests import reply_to_keep
@@ -158,7 +158,7 @@ class NoFiles:
 
     async def of(
         self, request: Request, entity: str, value: object, named: Sequence[str]
-    ) -> tuple[FileFacts, ...]:
+    ) -> tuple[Referral, ...]:
         raise AssertionError("nobody asks for files")
 
 

@@ -13,18 +13,23 @@ import pytest
 
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import PIECE_BYTES, LocalStorage
-from pxbox.blobs.storage import FileGone
+from pxbox.blobs.storage import Storage
 from pxbox.domain.files import Arrival
 from pxbox.model.errors import StorageFull
+from tests.suites.storage import StorageSuite
 
 ID = "01JZQ8A6P9Y5V4X3W2S1RQNMKF"
 
 
-@pytest.fixture
-def storage(tmp_path: Path) -> LocalStorage:
-    made = LocalStorage(tmp_path, Links(b"key"))
+def opened(directory: Path) -> LocalStorage:
+    made = LocalStorage(directory, Links(b"key"))
     made.open()
     return made
+
+
+@pytest.fixture
+def storage(tmp_path: Path) -> LocalStorage:
+    return opened(tmp_path)
 
 
 @contextmanager
@@ -52,22 +57,10 @@ def files(root: Path) -> list[Path]:
     return [path for path in root.rglob("*") if path.is_file()]
 
 
-async def test_what_was_received_is_read_in_any_part(storage: LocalStorage) -> None:
-    size = 3 * PIECE_BYTES
-    async with aclosing(pieces(size)) as data:
-        received = await storage.receive(ID, data, Arrival(size, "application/octet-stream"))
-    stat = await storage.stat(received.key)
-    assert stat is not None
-    assert stat.size == received.size == size
-    for start, end in ((0, size), (1, 2), (PIECE_BYTES - 1, PIECE_BYTES + 1), (size, size)):
-        got = [len(piece) async for piece in storage.read(received.key, start, end)]
-        assert sum(got) == end - start
-    await storage.delete(received.key)
-    await storage.delete(received.key)
-    assert await storage.stat(received.key) is None
-    with pytest.raises(FileGone):
-        async with aclosing(storage.read(received.key, 0, 1)) as read:
-            await anext(read)
+class TestLocalStorage(StorageSuite):
+    @pytest.fixture
+    def storage(self, tmp_path: Path) -> Storage:
+        return opened(tmp_path)
 
 
 async def test_a_full_disk_is_said_and_leaves_nothing(

@@ -73,6 +73,10 @@ class Shell:
         environ = self.environ | variables
         return Terminal(["-m", "pxbox", *arguments], self.directory, environ)
 
+    def program(self, code: str) -> Terminal:
+        """Some lines of Python in a terminal of their own."""
+        return Terminal(["-c", code], self.directory, self.environ)
+
     def piped_terminal(self, *arguments: str) -> Terminal:
         """The same, with its standard output going elsewhere."""
         return Terminal(["-m", "pxbox", *arguments], self.directory, self.environ, piped=True)

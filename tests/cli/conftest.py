@@ -46,6 +46,7 @@ def shell(module_broker: Broker, tmp_path: Path) -> Shell:
     bare = {name: value for name, value in os.environ.items() if not name.startswith("PXBOX_")}
     environ = {
         **bare, "PYTHONPATH": str(ROOT), "PXBOX_URL": module_broker.url, "PXBOX_SECRET": SECRET,
+        "XDG_STATE_HOME": str(tmp_path / "state"),
     }  # fmt: skip
     return Shell(tmp_path, environ)
 
@@ -59,10 +60,12 @@ def ana(shell: Shell) -> str:
 
 
 def refused(outcome: Outcome, code: int) -> str:
-    """What it said when it refused: a plain sentence or two, and nothing on standard output."""
+    """What it said when it refused, and nothing on standard output: a plain sentence or two, and
+    below a call that cannot be understood how it is called."""
     assert outcome.returncode == code, outcome.stderr
     assert outcome.stdout == ""
     assert outcome.stderr.startswith("pxbox: ")
-    assert outcome.stderr.count("\n") == 1
+    said, *more = outcome.stderr.splitlines()
+    assert more == [] or more[0].startswith("Usage: pxbox")
     assert "Traceback" not in outcome.stderr
-    return outcome.stderr
+    return said

@@ -102,7 +102,7 @@ def test_a_hard_form_is_filled_in(shell: Shell, ana: str) -> None:
         seen.press(ENTER)
         code, output, screen = seen.end()
     assert (code, output) == (Exit.DONE, "")
-    assert screen.endswith("Answered.")
+    assert screen.endswith("Answered. Nothing else waits for you.")
     assert re.search(r"way +By sea\n +pin +\*{8}\n +meal +no\n", review)
     assert b"hunter2" not in seen.raw
     assert payload(shell, id) == {
@@ -267,13 +267,44 @@ def test_colours_can_be_turned_off(shell: Shell, ana: str) -> None:
             assert (COLOUR.search(seen.raw) is not None) is coloured
 
 
+def test_without_an_id_what_is_due_first_is_answered_and_its_reason_shown(
+    shell: Shell, ana: str
+) -> None:
+    question = {"title": "Go?", "type": "boolean"}
+    later = shell.ask(question, ana, "--deadline", "3h")
+    shell.ask(question, ana)
+    first = shell.ask(
+        question, ana, "--deadline", "2h", "--why", "It is **late**.",
+        "--context=- one\x1b[2J\n- two [here](https://example.org/x)",
+    )  # fmt: skip
+    shell.acting(ana).good("snooze", later, "--until", "1h")
+    with shell.acting(ana).terminal("answer") as seen:
+        begun = seen.see("(y/n)")
+        seen.press("y", ENTER)
+        seen.answer("Send this answer?")
+        code, _, screen = seen.end()
+    assert code == Exit.DONE
+    assert payload(shell, first) is True
+    assert "It is late." in begun
+    assert "https://example.org/x" in begun
+    assert b"\x1b[2J" not in seen.raw
+    assert "Answered. 1 more for you; `pxbox answer` goes on" in screen
+
+
+def test_with_nothing_to_answer_it_says_so(shell: Shell, ana: str) -> None:
+    with shell.acting(ana).terminal("answer") as seen:
+        code, _, screen = seen.end()
+    assert code == Exit.NOT_FOUND
+    assert "Nothing waits for your answer" in screen
+
+
 def test_asking_shows_that_it_waits_and_can_be_left(shell: Shell, ana: str) -> None:
     with shell.terminal("ask", json.dumps(PAIR), "--to", ana, "--wait") as seen:
         screen = seen.see("Waiting for the answer")
         seen.press(CTRL_C)
         code, _, screen = seen.end()
     assert code == Exit.INTERRUPTED
-    id = re.findall(r"pxbox show (\w+)", screen)[0]
+    id = re.findall(r"pxbox wait (\w+)", screen)[0]
     assert status(shell, id) == "PENDING"
 
 

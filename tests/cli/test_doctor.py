@@ -138,4 +138,4 @@ def test_settings_that_cannot_be_served_are_an_error(pxbox: Pxbox) -> None:
 
 
 def test_a_wrong_value_is_a_wrong_call(pxbox: Pxbox) -> None:
-    assert "PXBOX_PORT" in refused(pxbox("doctor", "--json", "--port", "x"), 2)
+    assert "PXBOX_PORT" in refused(pxbox("doctor", "--port", "x"), 2)

@@ -109,3 +109,12 @@ def test_what_is_no_json_is_a_wrong_call(text: str) -> None:
     with pytest.raises(CommandFailed) as refused:
         read_json(text, "schema")
     assert refused.value.exit is Exit.WRONG_CALL
+
+
+@pytest.mark.parametrize(("field", "meant"), [("nane=x", "name"), ("where.cty=Oslo", "city")])
+def test_a_slip_in_a_name_is_not_sent(field: str, meant: str) -> None:
+    with pytest.raises(CommandFailed, match=f"Did you mean '{meant}'") as refused:
+        answer_of(Sheet(SCHEMA), [field])
+    assert refused.value.exit is Exit.INVALID
+    name = field.partition("=")[0]
+    assert answer_of(Sheet(SCHEMA), [f"{name}:=1"])

@@ -12,7 +12,7 @@ import schemas
 from pxbox.cli.calling import exit_of
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.terminal import clean, put_json, put_table
-from pxbox.cli.times import distance, read_moment
+from pxbox.cli.times import brief, distance, read_moment
 from pxbox.client import errors
 
 NOW = datetime(2031, 1, 31, 12, tzinfo=UTC)
@@ -27,6 +27,8 @@ NOW = datetime(2031, 1, 31, 12, tzinfo=UTC)
         ("2w", timedelta(weeks=2)),
         ("2031-01-31T12:00:00Z", NOW),
         ("2031-01-31T14:00+02:00", NOW),
+        ("2031-01-31T12:00", datetime(2031, 1, 31, 12).astimezone()),
+        ("2031-01-31 12:00:30", datetime(2031, 1, 31, 12, 0, 30).astimezone()),
     ],
 )
 def test_a_time_is_from_now_or_a_moment(text: str, moment: timedelta | datetime) -> None:
@@ -35,12 +37,33 @@ def test_a_time_is_from_now_or_a_moment(text: str, moment: timedelta | datetime)
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2", "h", "0s", "2 h", "-2h", "1.5h", "522w", "2031-01-31T12:00:00", "2031-01-31"],
+    ["", "2", "h", "0s", "2 h", "-2h", "1.5h", "522w", "2031-01-31", "20310131", "25:00", "1:30"],
 )
 def test_a_time_that_cannot_be_is_a_wrong_call(text: str) -> None:
     with pytest.raises(CommandFailed, match="--deadline") as refused:
         read_moment(text, "--deadline")
     assert refused.value.exit is Exit.WRONG_CALL
+
+
+@pytest.mark.parametrize(("text", "day"), [("12:01", 30), ("12:00", 31), ("09:30", 31)])
+def test_a_time_of_day_is_the_next_one(text: str, day: int) -> None:
+    noon = datetime(2031, 1, 30, 12).astimezone()
+    moment = read_moment(text, "--until", noon)
+    assert isinstance(moment, datetime)
+    assert f"{moment:%d %H:%M}" == f"{day} {text}"
+
+
+@pytest.mark.parametrize(
+    ("away", "words"),
+    [
+        (timedelta(hours=1, minutes=59, seconds=59), "in 1h59m"),
+        (timedelta(days=3, minutes=5), "in 3d"),
+        (-timedelta(minutes=5, seconds=1), "5m ago"),
+        (timedelta(), "now"),
+    ],
+)
+def test_a_column_has_a_distance_in_few_letters(away: timedelta, words: str) -> None:
+    assert brief(NOW + away, NOW) == words
 
 
 @pytest.mark.parametrize(

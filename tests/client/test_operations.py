@@ -84,19 +84,6 @@ async def test_entities_queues_and_checks(module_broker: Broker) -> None:
 
 
 @on_both
-async def test_an_answer_too_large_for_one_message_goes_by_another_way(
-    module_broker: Broker,
-) -> None:
-    people = Cast(module_broker)
-    await people.introduce()
-    async with people.asking() as asker, people.responding() as alice:
-        handle = await asker.requests.create({"type": "string"}, to=people.alice)
-        text = "x" * 1_040_000
-        await alice.requests.answer(handle.id, text)
-        assert (await handle.wait()).data == text
-
-
-@on_both
 async def test_what_a_block_raises_and_what_cancels_it_comes_out_as_it_is(
     module_broker: Broker,
 ) -> None:

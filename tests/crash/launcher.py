@@ -1,7 +1,8 @@
-"""Runs real brokers that end themselves by SIGKILL at a chosen point of their first commit.
+"""Runs real brokers that end themselves by SIGKILL at a chosen point of their first commit, and
+brokers and workers of flows that end at a chosen checkpoint (`flow_points`).
 
-`python -m tests.crash.launcher SOCKET` listens there. Each connection is one broker: it is sent a
-`Launch` as a line of JSON, and hears the broker's pid, what it prints, its last words, and its end
+`python -m tests.crash.launcher SOCKET` listens there. Each connection is one process: it is sent a
+`Launch` as a line of JSON, and hears the process's pid, what it prints, its last words, and its end
 as the end of the connection. All are forked from one process that has done the imports, which
 are most of a start.
 
@@ -23,9 +24,10 @@ import asyncpg
 import msgspec
 import trio
 
-import pxbox.app
+import pxbox.app.transports
 import pxbox.cli.greeting
-import pxbox.cli.serve  # noqa: F401 (imported before the fork, as is greeting)
+import pxbox.cli.serve
+import pxbox.cli.worker  # noqa: F401 (imported before the fork, as are the others)
 from actors.journal import Commit, Committed, Conflict
 from pxbox.cli import main
 from pxbox.ports import Append
@@ -34,6 +36,7 @@ from pxbox.postgres.connection import Connection
 from pxbox.postgres.journal import PostgresJournal
 from pxbox.streams.redis import RedisStreams
 from pxbox.tcp import Wire
+from tests.crash.flow_points import Points
 
 LAST_WORDS = b"killed: "
 
@@ -50,17 +53,19 @@ class Point(StrEnum):
 
 class Launch(msgspec.Struct):
     """`log` gets the standard error. `point` None: it lives until it is ended from outside.
-    `replies`: somebody waits for a reply to the commit, and is to have it before the append."""
+    `replies`: somebody waits for a reply to the commit, and is to have it before the append.
+    `flow_points`: the directory of the points of flows that it heeds."""
 
     arguments: Sequence[str]
     environ: dict[str, str]
     log: str
     point: Point | None
     replies: bool = True
+    flow_points: str | None = None
 
 
 def serve(path: Path) -> None:
-    """Fork a broker for each connection, for ever."""
+    """Fork a process for each connection, for ever."""
     # Nobody waits for the children here: their ends are seen by their connections.
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     with socket.socket(socket.AF_UNIX) as listener:
@@ -76,7 +81,7 @@ def serve(path: Path) -> None:
 
 
 def _launch(connection: socket.socket) -> int:
-    """Be the broker that is asked for, and return its exit code."""
+    """Be the process that is asked for, and return its exit code."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     with connection.makefile("rb") as said:
         launch = msgspec.json.decode(said.readline(), type=Launch)
@@ -88,6 +93,8 @@ def _launch(connection: socket.socket) -> int:
     os.environ.update(launch.environ)
     if launch.point is not None:
         Ending(launch.point, launch.replies).arm()
+    if launch.flow_points is not None:
+        Points(Path(launch.flow_points)).arm()
     return main(launch.arguments)
 
 

@@ -1,4 +1,4 @@
-"""Brokers that are launched to end themselves, seen from a test."""
+"""Brokers and workers that are launched to end themselves, seen from a test."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Launched:
 
 
 class Launcher:
-    """The process that brokers are forked from."""
+    """The process that brokers and workers are forked from."""
 
     def __init__(self, directory: Path) -> None:
         self._socket = directory / "launcher"
@@ -82,24 +82,36 @@ class Launcher:
     ) -> tuple[Broker, Launched]:
         """Start a broker beside `brokers`; see `Launch`. Raises BrokerFailed."""
         log = new_log(brokers.data_dir)
-        arguments = [
-            "serve", "--port", "0", "--data-dir", str(brokers.data_dir),
-            "--database-url", brokers.database_url, "--redis-url", brokers.redis_url,
-        ]  # fmt: skip
-        launch = Launch(arguments, {"PXBOX_SECRET": SECRET}, str(log), point, replies)
+        launch = Launch(serving(brokers, 0), {"PXBOX_SECRET": SECRET}, str(log), point, replies)
+        return self.broker(brokers, launch)
+
+    def broker(self, brokers: Brokers, launch: Launch) -> tuple[Broker, Launched]:
+        """Start this one, to be ended with `brokers`. Raises BrokerFailed."""
+        connection, process = self.process(launch)
+        broker = listening(process, connection, Path(launch.log))
+        brokers.started.append(broker)
+        return broker, process
+
+    def process(self, launch: Launch) -> tuple[socket.socket, Launched]:
+        """Start a process, and return what it prints to, beside it."""
         connection = socket.socket(socket.AF_UNIX)
         connection.settimeout(START_SECONDS)
         connection.connect(str(self._socket))
         connection.sendall(msgspec.json.encode(launch) + b"\n")
-        process = Launched(connection)
-        broker = listening(process, connection, log)
-        brokers.started.append(broker)
-        return broker, process
+        return connection, Launched(connection)
 
     def close(self) -> None:
         """End it, and all that it has forked."""
         os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait(STOP_SECONDS)
+
+
+def serving(brokers: Brokers, port: int) -> list[str]:
+    """The arguments of a broker beside `brokers`."""
+    return [
+        "serve", "--port", str(port), "--data-dir", str(brokers.data_dir),
+        "--database-url", brokers.database_url, "--redis-url", brokers.redis_url,
+    ]  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -12,10 +12,11 @@ import h11
 import trio
 from quart import Response, request
 from quart_trio import QuartTrio
-from trio_websocket import WebSocketConnection, connect_websocket
+from trio_websocket import ConnectionClosed, WebSocketConnection, connect_websocket
 
 from pxbox.edge import Edge, EdgeLimits, HttpHost, open_listeners
 from pxbox.model.ids import is_ulid
+from pxbox.ws.frames import text_frame
 from pxbox.ws.handover import HandedOver, WebSocketHandler
 
 HANDSHAKE = (
@@ -101,10 +102,22 @@ def with_deaf(app: Any, state: AppState) -> Any:
     return serve
 
 
+async def say(handed: HandedOver, message: str | bytes) -> None:
+    """Send a message at the peer's pace, as replies are. Raises ConnectionClosed."""
+    if isinstance(message, str):
+        frame = text_frame(message.encode())
+    else:
+        frame = b"\x82" + text_frame(message)[1:]
+    try:
+        await handed.outbox.send_all(frame)
+    except (trio.BrokenResourceError, trio.ClosedResourceError):
+        raise ConnectionClosed(None) from None
+
+
 async def echo_handler(handed: HandedOver) -> None:
-    connection = await handed.request.accept()
+    await handed.accept()
     while True:
-        await connection.send_message(await connection.get_message())
+        await say(handed, await handed.get_message())
 
 
 class Peer:

@@ -76,7 +76,7 @@ async def test_a_request_whose_body_is_arriving_is_answered() -> None:
 
 async def test_a_websocket_handler_is_told_and_closes() -> None:
     async def going_away(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         await handed.draining.wait()
         await handed.close(1001, "going away")
 
@@ -112,7 +112,7 @@ async def test_peers_that_never_read_do_not_delay_it() -> None:
     """One in the middle of a response, one of a WebSocket that is being closed."""
 
     async def flood(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         while not handed.outbox.queued_bytes:
             handed.outbox.put(b"\x82\x7d" + b"x" * 125)
         full.set()
@@ -172,7 +172,7 @@ async def test_a_port_that_is_taken_is_an_error_and_leaks_nothing() -> None:
 
 async def test_a_handler_that_fails_while_it_is_cut_is_reported_and_stops_nothing() -> None:
     async def fail_when_cut(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(trio.sleep_forever)
             try:

@@ -23,7 +23,7 @@ from tests.edge.clients import (
     read_frame,
     upgraded,
 )
-from tests.edge.running import HANDSHAKE, running_edge
+from tests.edge.running import HANDSHAKE, running_edge, say
 
 UNREADABLE = {
     "a reserved bit": (masked(TEXT, b"x", reserved=0x40), 1002),
@@ -122,7 +122,7 @@ async def test_a_flood_of_pings_does_not_keep_others_waiting() -> None:
 
 async def test_a_ping_after_the_servers_close_does_not_cut_the_closing_short() -> None:
     async def close_first(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         await handed.close(4002, "going")
 
     async with running_edge(websocket=close_first) as edge:
@@ -134,7 +134,7 @@ async def test_a_ping_after_the_servers_close_does_not_cut_the_closing_short() -
 
 async def test_a_peer_that_never_answers_a_close_is_left_behind() -> None:
     async def close_first(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         await handed.close(4002, "going")
 
     limits = EdgeLimits(websocket=WebSocketLimits(close_seconds=0.1))
@@ -148,11 +148,11 @@ async def test_a_reply_to_a_peer_that_left_ends_only_its_own_connection() -> Non
     replied = trio.Event()
 
     async def reply_late(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
+        await handed.accept()
         try:
-            await connection.get_message()
+            await handed.get_message()
             while True:
-                await connection.send_message("x" * 1000)
+                await say(handed, "x" * 1000)
         except ConnectionClosed:
             replied.set()
             raise

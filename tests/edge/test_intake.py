@@ -129,11 +129,11 @@ async def test_a_closing_handler_hears_the_peers_answer_though_it_read_before() 
     ended = trio.Event()
 
     async def one_message(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
-        await connection.get_message()
+        await handed.accept()
+        await handed.get_message()
         await handed.close(4000, "enough")
         with pytest.raises(ConnectionClosed):
-            await connection.get_message()
+            await handed.get_message()
         ended.set()
 
     async with running_edge(websocket=one_message) as edge:
@@ -145,51 +145,14 @@ async def test_a_closing_handler_hears_the_peers_answer_though_it_read_before() 
         await ended.wait()
 
 
-async def test_another_task_may_close_while_one_reads() -> None:
-    async def closed_by_another(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
-
-        async def read() -> None:
-            with pytest.raises(ConnectionClosed):
-                await connection.get_message()
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(read)
-            await trio.testing.wait_all_tasks_blocked()
-            await handed.close(4000)
-
-    async with running_edge(websocket=closed_by_another) as edge:
-        peer = await upgraded(await edge.peer(), HANDSHAKE)
-        assert await read_close(peer) == 4000
-        await peer.send(close_frame(4000))
-        assert await peer.rest() == b""
-        await edge.answers()
-
-
-async def test_two_tasks_may_read_messages() -> None:
-    async def two_readers(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
-
-        async def read() -> None:
-            await connection.send_message(await connection.get_message())
-
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(read)
-            nursery.start_soon(read)
-
-    async with running_edge(websocket=two_readers) as edge:
-        peer = await upgraded(await edge.peer(), HANDSHAKE)
-        assert await echoes(peer, SHORT, SHORT) == [(TEXT, b"short")] * 2
-
-
 async def test_a_peer_that_leaves_ends_the_reading() -> None:
     left = trio.Event()
 
     async def reading(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
+        await handed.accept()
         try:
             while True:
-                await connection.get_message()
+                await handed.get_message()
         except ConnectionClosed:
             left.set()
 

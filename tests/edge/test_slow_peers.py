@@ -107,21 +107,19 @@ async def test_a_slow_websocket_is_closed_with_its_own_code_and_no_other_misses_
     outboxes: list[Outbox] = []
 
     async def subscribe(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
+        await handed.accept()
         outboxes.append(handed.outbox)
-        async with trio.open_nursery() as nursery:
-            nursery.start_soon(close_when_slow, handed)
-            await connection.get_message()
-
-    async def close_when_slow(handed: HandedOver) -> None:
-        await handed.outbox.slow.wait()
-        await handed.close(4000, "slow reader")
+        with trio.CancelScope() as reading:
+            handed.outbox.on_slow = reading.cancel
+            await handed.get_message()
+        if handed.outbox.slow:
+            await handed.close(4000, "slow reader")
 
     async with running_edge(websocket=subscribe) as edge:
         slow = await upgraded(await edge.peer(receive_buffer_bytes=4096), HANDSHAKE)
         quick = await upgraded(await edge.peer(), HANDSHAKE)
         sent = 0
-        while not outboxes[0].slow.is_set():
+        while not outboxes[0].slow:
             payload = b"%d:" % sent + b"e" * 60_000
             for outbox in outboxes:
                 outbox.put_event(text_frame(payload))

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pxbox.edge import EdgeLimits
 from pxbox.ws.handover import HandedOver, WebSocketLimits
 from tests.edge.clients import TEXT, masked
-from tests.edge.running import HANDSHAKE, PATIENCE_SECONDS, Peer, running_edge
+from tests.edge.running import HANDSHAKE, PATIENCE_SECONDS, Peer, running_edge, say
 
 CHANGING = re.compile(rb"(?:date|X-Request-Id): [^\r]*\r\n")
 CHUNKED = b"POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -36,9 +36,9 @@ BYES = {
 
 
 async def echo_until_bye(handed: HandedOver) -> None:
-    connection = await handed.request.accept()
-    while (message := await connection.get_message()) != "bye":
-        await connection.send_message(message)
+    await handed.accept()
+    while (message := await handed.get_message()) != "bye":
+        await say(handed, message)
     await handed.close(4000)
 
 

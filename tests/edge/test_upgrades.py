@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 import trio
+import trio.testing
 from trio_websocket import ConnectionClosed
 
 from pxbox.edge import EdgeLimits
 from pxbox.ws.frames import text_frame
 from pxbox.ws.handover import HandedOver, WebSocketLimits, problem_document
-from tests.edge.clients import CLOSE, TEXT, close_frame, masked, read_close, read_frame, upgraded
+from tests.edge.clients import (
+    CLOSE,
+    PONG,
+    TEXT,
+    close_frame,
+    masked,
+    read_close,
+    read_frame,
+    upgraded,
+)
 from tests.edge.running import HANDSHAKE, PATIENCE_SECONDS, echo_handler, running_edge
 
 GET = b"GET /hello HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -157,7 +167,7 @@ async def test_a_library_talks_to_it() -> None:
 
 async def test_a_handler_refuses_a_handshake_with_a_problem() -> None:
     async def refuse(handed: HandedOver) -> None:
-        assert handed.request.path == "/echo"
+        assert handed.path == "/echo"
         problem = problem_document("unauthenticated", "no token came with this")
         await handed.reject(401, problem, [(b"WWW-Authenticate", b"Bearer")])
 
@@ -209,10 +219,10 @@ async def test_an_accepted_websocket_outlives_the_time_for_handshakes() -> None:
 @pytest.mark.parametrize("accepts", [True, False], ids=["accepted", "unanswered"])
 async def test_a_handler_that_fails_is_reported_and_hurts_nobody_else(accepts: bool) -> None:
     async def fail(handed: HandedOver) -> None:
-        if handed.request.path == "/echo":
+        if handed.path == "/echo":
             return await echo_handler(handed)
         if accepts:
-            await handed.request.accept()
+            await handed.accept()
         raise RuntimeError("a fault in the handler")
 
     async with running_edge(websocket=fail) as edge:
@@ -237,9 +247,9 @@ async def test_a_handler_is_told_that_the_peer_left() -> None:
     left = trio.Event()
 
     async def listen(handed: HandedOver) -> None:
-        connection = await handed.request.accept()
+        await handed.accept()
         try:
-            await connection.get_message()
+            await handed.get_message()
         except ConnectionClosed:
             left.set()
 
@@ -252,7 +262,7 @@ async def test_a_handler_is_told_that_the_peer_left() -> None:
 
 async def test_nothing_follows_a_close_frame() -> None:
     async def say_more(handed: HandedOver) -> None:
-        await handed.request.accept()
+        await handed.accept()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(keep_putting, handed)
             await handed.close(4001, "enough")
@@ -271,3 +281,40 @@ async def keep_putting(handed: HandedOver) -> None:
     while True:
         handed.outbox.put(text_frame(b"more"))
         await trio.lowlevel.checkpoint()
+
+
+async def test_an_idle_websocket_is_one_task_and_keeps_nothing_of_its_handshake() -> None:
+    """Its server's side: five thousand of them are to fit into little memory."""
+    kept: list[HandedOver] = []
+
+    async def wait_for_messages(handed: HandedOver) -> None:
+        kept.append(handed)
+        await handed.accept()
+        await handed.get_message()
+
+    async with running_edge(websocket=wait_for_messages) as edge:
+        before = trio.lowlevel.current_statistics().tasks_living
+        for _ in range(5):
+            peer = await upgraded(await edge.peer(), HANDSHAKE)
+            await peer.send(masked(PONG, b""))
+        await trio.testing.wait_all_tasks_blocked()
+        assert trio.lowlevel.current_statistics().tasks_living == before + 5
+        of_libraries = ("h11", "hypercorn", "wsproto", "trio_websocket")
+        for one in kept:
+            assert one.answered
+            names = {type(found).__module__.split(".")[0] for found in reachable(one)}
+            assert not names.intersection(of_libraries)
+
+
+def reachable(start: object) -> list[object]:
+    """What this object leads to in its own attributes, and theirs."""
+    found: list[object] = []
+    waiting = [start]
+    while waiting:
+        one = waiting.pop()
+        if any(one is seen for seen in found):
+            continue
+        found.append(one)
+        names = getattr(type(one), "__slots__", ()) if not isinstance(one, trio.Nursery) else ()
+        waiting += [getattr(one, name) for name in names if hasattr(one, name)]
+    return found

@@ -16,7 +16,7 @@ from tests.brokers import Broker, Brokers
 
 CLIENTS = 200
 WAVE_SECONDS = 60.0
-MOST_BYTES_PER_CLIENT = 150_000
+MOST_BYTES_PER_CLIENT = 50_000
 # What everybody else may wait while the storm lasts, on a machine that is busy with the clients.
 MOST_WAIT_SECONDS = 5.0
 

@@ -16,9 +16,10 @@ import structlog
 import trio
 from structlog.testing import LogCapture
 
-from pxbox.app import Core, _core
+from pxbox.app.core import Base, Choices, Core, open_core
 from pxbox.blobs.links import Links
 from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.storage import Storage
 from pxbox.domain.allowlist import Allowlist
 from pxbox.domain.inbox import Thresholds
 from pxbox.jobs import open_residents
@@ -127,8 +128,9 @@ class Broker:
 
 
 @asynccontextmanager
-async def open_broker(url: str) -> AsyncIterator[Broker]:
-    """Run a broker's parts on the migrated database at `url`; no fault of its own may happen."""
+async def open_broker(url: str, storage: Storage | None = None) -> AsyncIterator[Broker]:
+    """Run a broker's parts on the migrated database at `url`, with files in a directory of its own
+    or in `storage`; no fault of its own may happen."""
     logged = LogCapture()
     log = structlog.wrap_logger(
         structlog.PrintLogger(),
@@ -136,24 +138,15 @@ async def open_broker(url: str) -> AsyncIterator[Broker]:
         wrapper_class=structlog.make_filtering_bound_logger(0),
     )
     directory = await trio.to_thread.run_sync(tempfile.mkdtemp)
-    storage = LocalStorage(Path(directory), Links(b"key"))
-    storage.open()
+    local = LocalStorage(Path(directory), Links(b"key"))
+    local.open()
     async with open_residents() as residents:
         reader = Reader(url)
         reader.open(residents)
         installation = await install(reader, new_uuid(), "fingerprint")
-        async with _core(
-            residents,
-            reader,
-            url,
-            "memory://",
-            installation,
-            cast(Log, log),
-            Thresholds(),
-            storage,
-            100 * MEGABYTE,
-            Fetcher(Allowlist()),
-        ) as core:
+        base = Base(residents, reader, url, "memory://", installation, cast(Log, log))
+        choices = Choices(Thresholds(), storage or local, 100 * MEGABYTE, Fetcher(Allowlist()))
+        async with open_core(base, choices) as core:
             yield Broker(core, url)
     shutil.rmtree(directory)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from pxbox.model.errors import NotFound
-from pxbox.service.collecting import Found, collect, find_orphans
+from pxbox.service.collecting import Collector, Found, find_orphans
 from tests.service.brokers import Broker
 from tests.service.test_files import PNG, asked, kept, read, sign, upload
 
@@ -28,8 +28,8 @@ async def test_files_of_open_requests_and_of_answers_are_kept(broker: Broker) ->
     assert [one.id for one in (await orphans(broker)).orphans] == [unused["fileId"]]
     assert len(kept(broker)) == 2, "looking deletes nothing"
     assert await orphans(broker, timedelta(days=1)) == Found([], [])
-    assert await collect(broker.parts.files, 100, NOW) == 1
-    assert await collect(broker.parts.files, 100, NOW) == 0
+    assert await Collector(broker.parts.files, NOW).collect(100) == 1
+    assert await Collector(broker.parts.files, NOW).collect(100) == 0
     assert len(kept(broker)) == 1
     assert await read(broker, used["getUrl"]) == PNG
     with pytest.raises(NotFound):
@@ -45,18 +45,18 @@ async def test_files_of_a_request_that_ends_without_an_answer_go(broker: Broker,
     await upload(broker, signed["putUrl"])
     client = broker.asker() if end == "cancelRequest" else mine
     await client.call(end, id=id)
-    assert await collect(broker.parts.files, 100, NOW) == 1
+    assert await Collector(broker.parts.files, NOW).collect(100) == 1
     assert kept(broker) == []
 
 
 async def test_what_never_was_uploaded_goes_after_its_time(broker: Broker) -> None:
     mine, id = await asked(broker)
     signed = await sign(mine, id)
-    assert await collect(broker.parts.files, 100, NOW) == 0
+    assert await Collector(broker.parts.files, NOW).collect(100) == 0
     await broker.query(
         "update file set until = clock_timestamp() - interval '1 s' where id = $1", signed["fileId"]
     )
-    assert await collect(broker.parts.files, 100, NOW) == 1
+    assert await Collector(broker.parts.files, NOW).collect(100) == 1
     with pytest.raises(NotFound):
         await upload(broker, signed["putUrl"])
     assert kept(broker) == []
@@ -71,5 +71,5 @@ async def test_bytes_that_belong_to_no_file_go(broker: Broker) -> None:
     (stray,) = (await orphans(broker)).strays
     assert stray.startswith(signed["fileId"])
     assert await orphans(broker, timedelta(days=1)) == Found([], [])
-    await collect(broker.parts.files, 100, NOW)
+    await Collector(broker.parts.files, NOW).collect(100)
     assert kept(broker) == []

@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from pxbox.blobs.local import LocalStorage
 from pxbox.model.errors import (
     FileExists,
     FileRefused,
@@ -60,7 +61,9 @@ async def read(broker: Broker, url: str) -> bytes:
 
 def kept(broker: Broker) -> list[str]:
     """Everything that lies in the storage, drafts too."""
-    root = broker.parts.files.storage._kept.parent
+    storage = broker.parts.files.storage
+    assert isinstance(storage, LocalStorage)
+    root = storage._kept.parent
     return sorted(str(path.relative_to(root)) for path in root.rglob("*") if path.is_file())
 
 

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 import trio
 
-from pxbox.model.errors import Forbidden, InvalidRequest, StaleCheckpoint
+from pxbox.model.errors import Forbidden, InvalidRequest, NotFound, StaleCheckpoint
 from pxbox.service import workers
 from tests.postgres.sessions import run_asyncio
 from tests.service.brokers import ROME, Broker, unique
@@ -221,3 +221,28 @@ async def test_a_later_version_takes_earlier_flows_and_no_other_way_round(broker
     assert saved["revision"] == 1
     detail = await owner(broker).call("getFlow", id=taken["flowId"])
     assert detail["version"] == 3
+
+
+async def test_what_a_broker_knows_of_a_session_lets_nobody_else_in(broker: Broker) -> None:
+    """A session that has leased here before: its end and another token are noticed all the same."""
+    hands, flow = await running(broker)
+    narrower = broker.client("worker", "worker:another")
+    with pytest.raises(Forbidden):
+        await narrower.call("leaseFlows", id=hands.session)
+    somebody = broker.client("somebody", f"worker:{hands.kind}")
+    with pytest.raises(StaleCheckpoint):
+        await somebody.call("leaseFlows", id=hands.session)
+    with pytest.raises(NotFound):
+        await Worker(narrower, hands.kind, hands.session).saves(flow)
+    await expire(broker, hands.session)
+    with pytest.raises(StaleCheckpoint):
+        await hands.leases()
+
+
+async def test_a_worker_checkpoints_at_a_broker_that_did_not_lease_to_it(brokers: Brokers) -> None:
+    hands, flow = await running(brokers[0])
+    there = Worker(brokers[1].client("worker", f"worker:{hands.kind}"), hands.kind, hands.session)
+    await there.saves(flow, steps=[{"key": "one#1", "digest": "", "result": 1}])
+    await hands.saves(flow, "SUSPENDED", waits=[signal("go")])
+    await owner(brokers[1]).call("signalFlow", id=flow.id, name="go")
+    assert (await there.takes()).id == flow.id

@@ -30,6 +30,7 @@ FAMILIES = {
     "unrelayed age": {"pxbox_unrelayed_age_seconds"},
     "HTTP latency": {"pxbox_http_request_seconds"},
     "command latency": {"pxbox_ws_command_seconds"},
+    "flows": {"pxbox_flow_wake_seconds", "pxbox_flow_replays"},
 }
 
 

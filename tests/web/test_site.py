@@ -141,6 +141,18 @@ def test_the_package_has_a_page_of_known_kinds_whose_assets_are_named_by_their_h
             assert re.search(r"-[A-Za-z0-9_-]{8}\.\w+$", path.name), path
 
 
+def test_only_a_configured_object_store_may_be_connected_to_beside_the_broker() -> None:
+    def connects(uploads: str | None) -> str:
+        reply = Site({"/index.html": b""}, uploads).reply("/", {})
+        assert reply is not None
+        rules = reply.headers["content-security-policy"].split("; ")
+        (found,) = [rule for rule in rules if rule.startswith("connect-src ")]
+        return found
+
+    assert connects(None) == "connect-src 'self'"
+    assert connects("https://s3.example:9000") == "connect-src 'self' https://s3.example:9000"
+
+
 def test_the_index_has_nothing_that_the_policy_forbids() -> None:
     reply = read_site().reply("/", {})
     assert reply is not None

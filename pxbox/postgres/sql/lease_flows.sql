@@ -5,13 +5,16 @@
 --
 -- Nobody waits for the disk here: what a crash of the database undoes, it undoes whole. The flow is to
 -- be run as before, and the checkpoint of whoever had it then is refused, for it is not theirs.
+--
+-- Who has it in memory gets the outcomes that it lacks. The count of wakes is as old as they are, that of
+-- before this statement: one that came since then makes the next checkpoint that would wait go on (F2).
 with quick as (
     select set_config('synchronous_commit', 'off', true)
 ), mine as (
     select id from worker_session
      where id = $1 and sub = $2 and expires_at > clock_timestamp()
 ), picked as (
-    select f.id, f.session as had, f.seen
+    select f.id, f.session as had, f.seen, f.runnable_at
       from flow f
       join unnest($3::text[], $4::int[]) as k (kind, version) on k.kind = f.kind
      cross join mine cross join quick
@@ -21,10 +24,23 @@ with quick as (
             or not exists (select from worker_session s
                             where s.id = f.session and s.expires_at > clock_timestamp()))
      order by f.runnable_at limit $5 for update of f skip locked
+), given as (
+    update flow f
+       set session = $1, runnable_at = null,
+           fence = f.fence + case when p.had is distinct from $1 then 1 else 0 end
+      from picked p where f.id = p.id
+    returning f.id, f.state, f.status, f.fence, f.input, f.cursor, p.seen,
+              p.had is not distinct from $1 as resident,
+              clock_timestamp() - p.runnable_at as waited
 )
-update flow f
-   set session = $1, runnable_at = null,
-       fence = f.fence + case when p.had is distinct from $1 then 1 else 0 end
-  from picked p where f.id = p.id
-returning f.id, f.state, f.status, f.wake, f.fence, f.input, f.cursor, p.seen,
-          p.had is not distinct from $1 as resident
+select g.id, g.state, g.status, g.fence, g.input, g.cursor, g.resident, g.waited, s.wake,
+       case when g.resident then (
+           select json_agg(json_build_object(
+                      'id', w.id, 'key', w.key, 'kind', w.kind, 'name', w.name,
+                      'digest', w.digest, 'dueAt', w.due_at, 'openedAt', w.opened_at,
+                      'outcome', w.outcome, 'settledAt', w.settled_at, 'wake', w.wake,
+                      'detail', w.data, 'payload', r.payload) order by w.opened_at, w.id)
+             from flow_wait w
+             left join response r on w.outcome = 'answered' and r.request_id = w.id
+            where w.flow_id = g.id and w.outcome is not null and w.wake > g.seen) end as outcomes
+  from given g join flow s on s.id = g.id

@@ -279,8 +279,10 @@ export type AskedPage = {
 export type FileSigned = {
     /** What the answer refers to the file by. */
     fileId: Ulid;
-    /** PUT the bytes here, with a Content-Length. Relative to where the broker is reached. */
+    /** PUT the bytes here, with a Content-Length. Relative to where the broker is reached, or the absolute URL of an object store, which is sent no token and says nothing of the file. */
     putUrl: string;
+    /** What headers the PUT must have. */
+    putHeaders: Record<string, string>;
     /** GET them here once all have arrived. */
     getUrl: string;
     /** Until when the upload may begin. */
@@ -812,6 +814,8 @@ export declare class Live {
 
 /** Sending the bytes of a file to where the broker has signed for them. */
 export interface Upload {
+    /** What headers the PUT must have. */
+    headers?: Record<string, string>;
     /** How many bytes have left so far. */
     onProgress?: (sent: number) => void;
     signal?: AbortSignal;
@@ -893,7 +897,7 @@ export declare class Client {
     /** Says which file is about to be uploaded for the answer to a request. */
     signFile(requestId: string, name: string, contentType: string, size: number): Promise<FileSigned>;
     /** Uploads what was signed for; see `putFile`. */
-    upload(signed: FileSigned, file: Blob, upload?: Upload): Promise<FileView>;
+    upload(signed: FileSigned, file: Blob, upload?: Upload): Promise<void>;
     decline(id: string, reason: string): Promise<RequestDetail>;
     cancel(id: string): Promise<RequestDetail>;
     answerOf(id: string): Promise<Answer>;

@@ -84,20 +84,22 @@ function problemOf(reply, body) {
 // src/client/upload.ts
 /** Sending the bytes of a file to where the broker has signed for them. */
 /**
-* PUTs the whole of a file. What was cut off leaves nothing at the broker: call it again.
+* PUTs the whole of a file, to the broker or to an object store. What was cut off leaves nothing there:
+* call it again.
 *
 * Rejects with Refused, with Unreachable, and with what `signal` was aborted for.
 */
 function putFile(url, file, upload = {}) {
-	const { onProgress, signal } = upload;
-	if (typeof XMLHttpRequest === "undefined") return putPlainly(url, file, signal);
+	const { headers = {}, onProgress, signal } = upload;
+	if (typeof XMLHttpRequest === "undefined") return putPlainly(url, file, headers, signal);
 	return new Promise((resolve, reject) => {
 		const call = new XMLHttpRequest();
 		const stop = () => call.abort();
 		call.open("PUT", url);
+		for (const [name, value] of Object.entries(headers)) call.setRequestHeader(name, value);
 		call.upload.onprogress = (event) => onProgress?.(event.loaded);
 		call.onload = () => {
-			if (call.status === 200) resolve(JSON.parse(call.responseText));
+			if (call.status >= 200 && call.status < 300) resolve();
 			else reject(new Refused(problemIn(call.responseText, call.status)));
 		};
 		call.onerror = () => reject(new Unreachable("the upload was cut off"));
@@ -109,17 +111,17 @@ function putFile(url, file, upload = {}) {
 	});
 }
 /** Where there is no browser; nothing is said of the progress there. */
-async function putPlainly(url, file, signal) {
+async function putPlainly(url, file, headers, signal) {
 	const reply = await fetch(url, {
 		method: "PUT",
 		body: file,
+		headers,
 		signal
 	}).catch((error) => {
 		if (signal?.aborted) throw error;
 		throw new Unreachable(String(error));
 	});
 	if (!reply.ok) throw new Refused(problemIn(await reply.text(), reply.status));
-	return await reply.json();
 }
 function problemIn(text, status) {
 	try {
@@ -364,7 +366,10 @@ var Client = class {
 	}
 	/** Uploads what was signed for; see `putFile`. */
 	upload(signed, file, upload) {
-		return putFile(this.http.address(signed.putUrl), file, upload);
+		return putFile(this.http.address(signed.putUrl), file, {
+			headers: signed.putHeaders,
+			...upload
+		});
 	}
 	decline(id, reason) {
 		return this.http.call("POST", `/v1/requests/${id}/decline`, { body: reason ? { reason } : {} });

@@ -2,7 +2,7 @@
 
 import { Http, type Options, type Query } from './http'
 import type {
-  AskedPage, CreateRequest, Draft, EntityView, EventPage, FileSigned, FileView, InquiriesUpdated, InquiryPage,
+  AskedPage, CreateRequest, Draft, EntityView, EventPage, FileSigned, InquiriesUpdated, InquiryPage,
   InquiryState, RequestCreated, RequestDetail, Response as Answer,
 } from './types'
 import { putFile, type Upload } from './upload'
@@ -133,8 +133,8 @@ export class Client {
   }
 
   /** Uploads what was signed for; see `putFile`. */
-  upload(signed: FileSigned, file: Blob, upload?: Upload): Promise<FileView> {
-    return putFile(this.http.address(signed.putUrl), file, upload)
+  upload(signed: FileSigned, file: Blob, upload?: Upload): Promise<void> {
+    return putFile(this.http.address(signed.putUrl), file, { headers: signed.putHeaders, ...upload })
   }
 
   decline(id: string, reason: string): Promise<RequestDetail> {

@@ -294,8 +294,10 @@ export type AskedPage = {
 export type FileSigned = {
   /** What the answer refers to the file by. */
   fileId: Ulid
-  /** PUT the bytes here, with a Content-Length. Relative to where the broker is reached. */
+  /** PUT the bytes here, with a Content-Length. Relative to where the broker is reached, or the absolute URL of an object store, which is sent no token and says nothing of the file. */
   putUrl: string
+  /** What headers the PUT must have. */
+  putHeaders: Record<string, string>
   /** GET them here once all have arrived. */
   getUrl: string
   /** Until when the upload may begin. */

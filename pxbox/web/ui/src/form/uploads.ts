@@ -152,7 +152,8 @@ export class Uploads {
     try {
       const type = file.type || UNKNOWN
       if (!one.signed || Date.parse(one.signed.expiresAt) < client.http.now()) one.signed = await client.signFile(this.requestId, file.name, type, file.size)
-      const { id } = await client.upload(one.signed, file, { signal: stop.signal, onProgress: (sent) => this.progressed(field, one, sent) })
+      await client.upload(one.signed, file, { signal: stop.signal, onProgress: (sent) => this.progressed(field, one, sent) })
+      const id = one.signed.fileId
       this.known.set(id, { name: file.name, size: file.size, type })
       if (/^image\/(png|jpeg|gif|webp|avif|bmp)$/.test(type)) this.pictures.set(id, URL.createObjectURL(file))
       this.lists.set(field, this.list(field).filter((other) => other !== one))

@@ -129,9 +129,9 @@ function Sheet({ opened }: { opened: Opened }): VNode {
       setRefused(problem.problem.errors ?? [{ pointer: '', message: problem.message }])
     } else if (problem instanceof Refused && problem.code === 'file_refused') {
       key.current = crypto.randomUUID()
-      // Its places are those of a file, not of the answer.
-      const said = problem.problem.errors?.map((one) => one.message).join('; ')
-      setRefused([{ pointer: '', message: [problem.message, said].filter(Boolean).join(': ') }])
+      // What is said of all files, or of one by its parts, has no place in the answer.
+      const errors = problem.problem.errors ?? [{ pointer: '', message: problem.message }]
+      setRefused(errors.map((one) => (/^\/(files|name|size|contentType)\b/.test(one.pointer) ? { ...one, pointer: '', message: `${problem.message}: ${one.message}` } : one)))
     } else {
       if (problem instanceof Refused) key.current = crypto.randomUUID()
       say(whyNot(problem))
