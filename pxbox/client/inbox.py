@@ -305,10 +305,15 @@ class Inbox:
         self._news = anyio.Event()
 
 
+# As much of it as lists have.
+_WHY_CHARACTERS: Final = 200
+
+
 class _Read(wire.RequestSummary):
     """What is read of a request: its row in a list, and the marks."""
 
     inquiry: wire.InquiryState | None = None
+    why: str | None = None
 
     @property
     def in_sight(self) -> bool:
@@ -326,6 +331,7 @@ class _Read(wire.RequestSummary):
             read=mark is not None and mark.read,
             snoozed_until=None if mark is None else mark.snoozed_until,
             deleted=mark is not None and mark.deleted,
+            why=None if self.why is None else self.why[:_WHY_CHARACTERS],
         )
 
 

@@ -71,8 +71,11 @@ class PageAt:
 
 @dataclass(frozen=True, slots=True)
 class ListedInquiry:
+    """`why` is what the asker said of it, cut off where that is long."""
+
     request: Request
     mark: Mark
+    why: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,7 @@ class _Row(msgspec.Struct):
     snoozed_until: datetime | None
     deleted: bool
     mark_version: int
+    why: str | None
 
 
 _decode_rows = msgspec.json.Decoder(list[_Row]).decode
@@ -175,4 +179,4 @@ def _listed(row: _Row, responder: str | None) -> ListedInquiry:
     mark = Mark(
         row.state.id, responder or "", row.mark_version, row.read, row.snoozed_until, row.deleted
     )
-    return ListedInquiry(row.state, mark)
+    return ListedInquiry(row.state, mark, row.why)

@@ -159,12 +159,14 @@ def _self(call: Call) -> str | None:
 
 
 def _inquiry(listed: ListedInquiry) -> wire.Inquiry:
-    mark = listed.mark
+    mark, flow = listed.mark, listed.request.flow
     return wire.Inquiry(
         **routing.list_row(listed.request),
         read=mark.read,
         snoozed_until=mark.snoozed_until,
         deleted=mark.deleted,
+        why=listed.why,
+        flow_id=None if flow is None else flow.id,
     )
 
 

@@ -16,6 +16,7 @@ ASSETS: Final = "/assets/"
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
+    ".ts": "text/plain; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".json": "application/json",
     ".webmanifest": "application/manifest+json",
@@ -40,7 +41,7 @@ _POLICY: Final = (
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self' data:",
+    "img-src 'self' data: blob:",
     _CONNECT,
     "require-trusted-types-for 'script'",
     "trusted-types 'none'",

@@ -87,6 +87,21 @@ def small_app(state: AppState) -> QuartTrio:
     return app
 
 
+def with_deaf(app: Any, state: AppState) -> Any:
+    """The app, and beside it `/deaf`, which answers without having read anything."""
+
+    async def serve(scope: Any, receive: Any, send: Any, *more: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/deaf":
+            await app(scope, receive, send, *more)
+            return
+        await state.go_on.wait()
+        headers = [(b"content-length", b"7"), (b"connection", b"close")]
+        await send({"type": "http.response.start", "status": 401, "headers": headers})
+        await send({"type": "http.response.body", "body": b"not you"})
+
+    return serve
+
+
 async def say(handed: HandedOver, message: str | bytes) -> None:
     """Send a message at the peer's pace, as replies are. Raises ConnectionClosed."""
     if isinstance(message, str):
@@ -247,7 +262,11 @@ async def running_edge(
         running.faults.append(error)
         running.fault_came.set()
 
-    edge = Edge(http=HttpHost(small_app(state), on_error), websocket=websocket, limits=limits)
+    edge = Edge(
+        http=HttpHost(with_deaf(small_app(state), state), on_error),
+        websocket=websocket,
+        limits=limits,
+    )
     listeners = await open_listeners("127.0.0.1", 0)
     running = RunningEdge(edge, listeners[0].getsockname()[1], state, draining)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import trio
+from trio.testing import wait_all_tasks_blocked
 
 from pxbox.edge import EdgeLimits
 from tests.edge.running import PATIENCE_SECONDS, running_edge
@@ -169,6 +170,21 @@ async def test_an_answer_that_comes_before_the_end_of_the_body_is_seen() -> None
         assert (response.status_code, body) == (401, b"not you")
         await peer.send(b"x" * 500_000)
         assert await peer.rest() == b""
+
+
+async def test_an_app_that_reads_nothing_answers_who_sends_all_before_it_reads() -> None:
+    """As browsers do. What the app was still to be given fills its queue, and holds nothing up."""
+    async with running_edge() as edge:
+        peer = await edge.peer()
+        await peer.send(b"POST /deaf HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n")
+        for _ in range(14):
+            await peer.send(b"x" * 10_000)
+            await wait_all_tasks_blocked()
+        edge.app.go_on.set()
+        with trio.fail_after(PATIENCE_SECONDS):
+            response, body = await peer.response("POST")
+            assert (response.status_code, body) == (401, b"not you")
+            assert await peer.rest() == b""
 
 
 async def test_a_connection_that_asks_nothing_is_closed_after_its_idle_time() -> None:

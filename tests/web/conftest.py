@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -24,6 +25,8 @@ from tests.chromium import CHROMIUM
 
 UI = Path(pxbox.web.__file__).parent / "ui"
 PATIENCE_MS = 15_000
+CUT_OFF = ("/draft", "net::ERR_", "WebSocket connection")
+"""What a browser says of a broker that is away."""
 AXE = """axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']}).then(
   found => found.violations.map(one => one.id + ': ' + one.nodes[0].html))"""
 
@@ -117,17 +120,19 @@ class Visit:
     context: BrowserContext
     broker: Broker
     axe: str
+    url: str
     faults: list[str] = field(default_factory=list)
     expected: tuple[str, ...] = ("/draft",)
+    ttl: timedelta = timedelta(hours=1)
+    """How long the tokens count that the person signs in with."""
 
     def sign_in(self) -> None:
-        self.page.get_by_label("Sign-in link or token").fill(
-            self.broker.token(self.person, entity=self.person)
-        )
+        token = self.broker.token(self.person, entity=self.person, ttl=self.ttl)
+        self.page.get_by_label("Sign-in link or token").fill(token)
         self.page.get_by_role("button", name="Sign in", exact=True).click()
 
     def open(self, query: str = "") -> None:
-        self.page.goto(f"{self.broker.url}/{query}")
+        self.page.goto(f"{self.url}/{query}")
 
     def check_access(self) -> None:
         """Fail where the view keeps somebody out (WCAG 2.2 AA, as far as axe can tell)."""
@@ -147,16 +152,26 @@ class Visit:
 def visit(
     chromium: Browser, web_broker: Broker, node_modules: Path
 ) -> Iterator[Callable[..., Visit]]:
-    """A function that has a person come to the page and sign in."""
+    """A function that has a person come to the page and sign in, by the line at `through` if that
+    is given; `clock` has the test turn the page's clock."""
     axe = (node_modules / "axe-core" / "axe.min.js").read_text()
     made: list[Visit] = []
 
-    def come(person: str, **options: Any) -> Visit:
+    def come(
+        person: str,
+        through: str | None = None,
+        ttl: timedelta = timedelta(hours=1),
+        clock: bool = False,
+        **options: Any,
+    ) -> Visit:
         context = chromium.new_context(
             locale="en-GB", **{"viewport": {"width": 1280, "height": 860}, **options}
         )
         context.set_default_timeout(PATIENCE_MS)
-        one = Visit(person, context.new_page(), context, web_broker, axe)
+        url = through or web_broker.url
+        one = Visit(person, context.new_page(), context, web_broker, axe, url, ttl=ttl)
+        if clock:
+            one.page.clock.install()
         one.page.on("console", one.heard)
         one.page.on("pageerror", lambda error: one.faults.append(str(error)))
         made.append(one)

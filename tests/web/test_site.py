@@ -40,7 +40,7 @@ def test_the_policy_lets_nothing_in_but_what_the_page_is_made_of() -> None:
             "default-src": "'none'",
             "script-src": "'self'",
             "style-src": "'self'",
-            "img-src": "'self' data:",
+            "img-src": "'self' data: blob:",
             "connect-src": "'self'",
             "require-trusted-types-for": "'script'",
             "trusted-types": "'none'",

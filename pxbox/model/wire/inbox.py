@@ -82,6 +82,8 @@ class Inquiry(RequestSummary):
     read: bool
     snoozed_until: datetime | None
     deleted: bool
+    why: str | None = None
+    flow_id: str | None = None
 
 
 class SectionCount(Reply):

@@ -45,7 +45,7 @@ select (select coalesce(json_object_agg(c.name, c.head), '{}') from channel c
        (select coalesce(json_agg(json_build_object(
                    'state', r.state, 'rank', p.rank::text, 'read', coalesce(m.read, false),
                    'snoozed_until', m.snoozed_until, 'deleted', coalesce(m.deleted, false),
-                   'mark_version', coalesce(m.version, 0))
+                   'mark_version', coalesce(m.version, 0), 'why', left(r.why, 200))
                    order by p.rank desc, p.request_id desc), '[]')
           from page p
           join request r on r.id = p.request_id

@@ -5,7 +5,8 @@ import { fileURLToPath } from 'node:url'
 
 const WANTED = [
   'Inquiry', 'InquiryPage', 'InquiryState', 'InquiriesUpdated', 'RequestDetail', 'RequestCreated',
-  'CreateRequest', 'Response', 'Draft', 'EventPage', 'RequestEvent', 'InboxEvent', 'EntityView',
+  'CreateRequest', 'Response', 'Draft', 'EventPage', 'RequestEvent', 'InboxEvent', 'EntityView', 'AskedPage',
+  'FileSigned', 'FileView',
 ]
 const contract = fileURLToPath(new URL('../../../schemas/v1/', import.meta.url))
 const known = new Set(readdirSync(contract))
@@ -70,5 +71,7 @@ while (todo.length > 0) {
   const schema = JSON.parse(readFileSync(`${contract}${name}.json`, 'utf8'))
   written.set(name, `${comment(schema).trimStart()}export type ${name} = ${typeOf(schema)}\n`)
 }
+const { version } = JSON.parse(readFileSync(new URL('../../../schemas/openapi.json', import.meta.url), 'utf8')).info
+written.set('', `/** Of the contract that this was made from. */\nexport const version = '${version}'\n`)
 const text = ['// Written by types.mjs from the contract; not by hand.\n', ...[...written.values()]].join('\n')
 writeFileSync(process.argv[2] ?? new URL('src/client/types.ts', import.meta.url), text)

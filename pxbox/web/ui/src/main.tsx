@@ -12,11 +12,11 @@ import { t, type Text } from './lib/texts'
 import { Dialog, Failed, Loading } from './parts/parts'
 import { lazily } from './parts/lazily'
 import { Shell } from './parts/Shell'
-import { Answer } from './views/Answer'
 import { Inbox } from './views/Inbox'
 import { SignIn, takeLink } from './views/SignIn'
 
 const link = takeLink()
+const Answer = lazily(() => import('./views/Answer'))
 const Other = lazily(() => import('./views/Other'))
 
 function View({ route }: { route: Route }): VNode {
@@ -24,7 +24,7 @@ function View({ route }: { route: Route }): VNode {
   useEffect(() => {
     document.title = `${t((view ? `nav.${view}` : 'nav.inbox') as Text)} · PxBox`
   }, [view, id])
-  if (['mine', 'flows', 'ask'].includes(view)) return <Other view={view} id={id} />
+  if (['mine', 'flows', 'ask'].includes(view)) return <Other route={route} />
   return id ? <Answer key={id} id={id} /> : <Inbox route={route} />
 }
 

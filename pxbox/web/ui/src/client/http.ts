@@ -33,6 +33,11 @@ export class Http {
     return Date.now() + this.skew
   }
 
+  /** Where something of the broker is, given as the broker gives it: relative to itself. */
+  address(path: string): string {
+    return new URL(path, new URL(`${this.base}/`, globalThis.location?.href)).href
+  }
+
   async call<T>(method: string, path: string, call: Call = {}): Promise<T> {
     const sentAt = Date.now()
     let reply: Response

@@ -2,15 +2,17 @@
 
 import { Http, type Options, type Query } from './http'
 import type {
-  CreateRequest, Draft, EntityView, EventPage, InquiriesUpdated, InquiryPage, InquiryState,
-  RequestCreated, RequestDetail, Response as Answer,
+  AskedPage, CreateRequest, Draft, EntityView, EventPage, FileSigned, InquiriesUpdated, InquiryPage,
+  InquiryState, RequestCreated, RequestDetail, Response as Answer,
 } from './types'
+import { putFile, type Upload } from './upload'
 
 export * from './types'
 export type { Answer }
 export { Refused, Unreachable, type Place, type ProblemDocument } from './problem'
 export { Live, type LiveEvent, type LiveState } from './live'
 export { Http } from './http'
+export type { Upload } from './upload'
 
 export interface Session {
   signedIn: boolean
@@ -102,6 +104,11 @@ export class Client {
     return this.http.call('GET', `/v1/requests/${id}`)
   }
 
+  /** What the caller has asked, the newest first. */
+  asked(query: Query): Promise<AskedPage> {
+    return this.http.call('GET', '/v1/requests', { query })
+  }
+
   create(body: CreateRequest, idempotencyKey: string): Promise<RequestCreated> {
     return this.http.call('POST', '/v1/requests', { body, idempotencyKey })
   }
@@ -114,8 +121,20 @@ export class Client {
     return this.http.call('POST', `/v1/requests/${id}/release`, { body: {} })
   }
 
-  answer(id: string, payload: unknown, idempotencyKey: string): Promise<Answer> {
-    return this.http.call('POST', `/v1/requests/${id}/response`, { body: { payload }, idempotencyKey })
+  /** `files` are the ids of files that belong to the answer beside those in its payload. */
+  answer(id: string, payload: unknown, idempotencyKey: string, files: string[] = []): Promise<Answer> {
+    const body = { payload, ...(files.length > 0 && { files }) }
+    return this.http.call('POST', `/v1/requests/${id}/response`, { body, idempotencyKey })
+  }
+
+  /** Says which file is about to be uploaded for the answer to a request. */
+  signFile(requestId: string, name: string, contentType: string, size: number): Promise<FileSigned> {
+    return this.http.call('POST', '/v1/files/sign', { query: { requestId, name, contentType, size } })
+  }
+
+  /** Uploads what was signed for; see `putFile`. */
+  upload(signed: FileSigned, file: Blob, upload?: Upload): Promise<void> {
+    return putFile(this.http.address(signed.putUrl), file, { headers: signed.putHeaders, ...upload })
   }
 
   decline(id: string, reason: string): Promise<RequestDetail> {

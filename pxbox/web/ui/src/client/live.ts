@@ -43,7 +43,7 @@ export class Live {
   private socket: WebSocket | null = null
   private readonly channels = new Map<string, Channel>()
   private tries = 0
-  private timer = 0
+  private timer: ReturnType<typeof setTimeout> | undefined
   private frames = 0
 
   constructor(
@@ -98,8 +98,8 @@ export class Live {
     try {
       const { ticket } = await this.http.call<{ ticket: string }>('POST', '/v1/ws/ticket', { body: {} })
       if (this.state !== 'connecting') return
-      const origin = location.origin.replace(/^http/, 'ws')
-      this.open(new WebSocket(`${origin}/v1/ws?ticket=${ticket}&batch=true`))
+      const address = this.http.address(`/v1/ws?ticket=${ticket}&batch=true`)
+      this.open(new WebSocket(address.replace(/^http/, 'ws')))
     } catch (error) {
       if (error instanceof Refused && error.problem.status === 401) this.set('signedOut')
       else this.retry()
@@ -125,7 +125,7 @@ export class Live {
   private retry(): void {
     this.set('waiting')
     const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.tries++)
-    this.timer = window.setTimeout(() => void this.connect(), longest * (0.5 + Math.random() / 2))
+    this.timer = setTimeout(() => void this.connect(), longest * (0.5 + Math.random() / 2))
   }
 
   private join(name: string, channel: Channel): void {

@@ -8,6 +8,10 @@ export type Inquiry = RequestSummary & {
   snoozedUntil: string | null
   /** Whether it was deleted from the inbox. */
   deleted: boolean
+  /** Why the asker needs it, as Markdown, cut off after 200 characters; null if nothing was said. */
+  why?: string | null
+  /** The flow that it belongs to; null if it belongs to none. */
+  flowId?: string | null
 }
 
 /** A page of the inbox, and where the channels that feed it stood before it was read: resume each from there, and no change is missed. */
@@ -274,6 +278,48 @@ export type EntityView = {
   updatedAt: string
 }
 
+/** A page of what a client has asked, and where its channel stood before it was read. */
+export type AskedPage = {
+  /** The requests. */
+  items: (AskedRequest)[]
+  /** Where the next page begins; null if this is the last. */
+  nextCursor: string | null
+  /** The epoch of `positions`. */
+  epoch: string
+  /** The head of each feeding channel, by the channel's name. */
+  positions: Record<string, number>
+}
+
+/** Where a file is to be uploaded. Both URLs count for this file and one purpose alone, without a token: who has one may use it. */
+export type FileSigned = {
+  /** What the answer refers to the file by. */
+  fileId: Ulid
+  /** PUT the bytes here, with a Content-Length. Relative to where the broker is reached, or the absolute URL of an object store, which is sent no token and says nothing of the file. */
+  putUrl: string
+  /** What headers the PUT must have. */
+  putHeaders: Record<string, string>
+  /** GET them here once all have arrived. */
+  getUrl: string
+  /** Until when the upload may begin. */
+  expiresAt: string
+}
+
+/** A file that was uploaded. It never changes. */
+export type FileView = {
+  /** The file's id. */
+  id: Ulid
+  /** What its uploader calls it: a label, never a path. */
+  name: string
+  /** How many bytes it has. */
+  size: number
+  /** Its media type, as its uploader says and its first bytes do not deny. */
+  mime: string
+  /** The hash of its bytes, in hex. */
+  sha256: string
+  /** GET it here, without a token, for 15 minutes; made for this reply. Relative to where the broker is reached. */
+  url: string
+}
+
 /** A request as a list shows it: all but its schema and contents. */
 export type RequestSummary = {
   id: Ulid
@@ -439,22 +485,6 @@ export type FilesPolicy = {
 /** The identifier of an entity: a UUID in its canonical lower-case form. */
 export type Uuid = string
 
-/** A file that was uploaded. It never changes. */
-export type FileView = {
-  /** The file's id. */
-  id: Ulid
-  /** What its uploader calls it: a label, never a path. */
-  name: string
-  /** How many bytes it has. */
-  size: number
-  /** Its media type, as its uploader says and its first bytes do not deny. */
-  mime: string
-  /** The hash of its bytes, in hex. */
-  sha256: string
-  /** GET it here, without a token, for 15 minutes; made for this reply. Relative to where the broker is reached. */
-  url: string
-}
-
 /** A stream of events: `request:<ULID>`, `requestor:<sub>`, `entity:<UUID>`, `flow:<ULID>` or `work:<kind>`. */
 export type Channel = string
 
@@ -481,6 +511,11 @@ export type EntityKind = "user" | "group" | "role" | "bot"
 
 /** The short unique name of an entity: lower-case letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64 characters. Unique over all entities of every kind. */
 export type Handle = string
+
+/** A request as its asker's list shows it. */
+export type AskedRequest = RequestSummary & {
+  delivery: Delivery
+}
 
 /** How many inquiries a section has, counted up to 1,000. */
 export type SectionCount = {
@@ -730,3 +765,6 @@ export type WorkEvent = {
 
 /** What a flow does, as its author calls it: letters, digits, `.`, `_` and `-`, beginning with a letter or digit, at most 64 characters. */
 export type FlowKind = string
+
+/** Of the contract that this was made from. */
+export const version = '1.0.0'

@@ -59,7 +59,7 @@ export function Branches(props: any): VNode {
   const label = schema.title ?? name
   return (
     <div class="branches">
-      <label for={id} class={fieldPathId.path.length > 0 ? 'quiet' : ''}>{schema.discriminator?.propertyName ?? (label || t('form.choose'))}</label>
+      <label for={id} class={fieldPathId.path.length > 0 ? 'quiet' : ''}>{schema.discriminator?.propertyName ?? (label || t('form.choose'))}{required && <> <span class="must">{t('form.required')}</span></>}</label>
       <select id={id} value={String(at)} onChange={select} disabled={disabled || readonly} aria-required={required}
         aria-invalid={missing} aria-describedby={missing ? `${id}__error` : undefined}>
         <option value="-1">{t('form.choose')}</option>

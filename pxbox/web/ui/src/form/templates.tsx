@@ -27,7 +27,7 @@ function Errors({ id, errors }: { id: string; errors?: string[] }): VNode | null
 }
 
 function isLeaf(schema: any): boolean {
-  return !(schema.type === 'object' || schema.properties || (schema.type === 'array' && !isChoices(schema)))
+  return !(schema.type === 'object' || schema.properties || (schema.type === 'array' && !isChoices(schema) && !schema['x-files']))
 }
 
 function isChoices(schema: any): boolean {
@@ -39,7 +39,7 @@ export function FieldTemplate(props: any): VNode {
   if (hidden) return <div hidden>{children}</div>
   const union = schema.oneOf && !schema.oneOf.every((one: any) => 'const' in one)
   const leaf = isLeaf(schema) && !union && !schema.anyOf
-  const named = leaf && label && label.trim() && displayLabel !== false || schema.type === 'boolean'
+  const named = leaf && label && label.trim() && displayLabel !== false || schema.type === 'boolean' || schema['x-files']
   return (
     <Additional {...props}>
       <div class={`field${rawErrors?.length ? ' bad' : ''}`}>
@@ -96,6 +96,11 @@ export function ObjectFieldTemplate(props: any): VNode | null {
   )
 }
 
+/** Once the form is drawn anew; or else the focus would be lost with what went, or stay behind. */
+function focusSoon(group: string, what: string): void {
+  setTimeout(() => document.getElementById(group)?.querySelector<HTMLElement>(what)?.focus(), 0)
+}
+
 export function ArrayFieldTemplate(props: any): VNode {
   const { title, items, canAdd, onAddClick, fieldPathId, schema, disabled, readonly, required, rawErrors } = props
   const name = title || t('nav.inbox')
@@ -105,7 +110,7 @@ export function ArrayFieldTemplate(props: any): VNode {
       <Help id={fieldPathId.$id} schema={schema} text={schema.description} />
       <div class="items">{items}</div>
       {canAdd && !disabled && !readonly && (
-        <button type="button" class="small" onClick={onAddClick}>+ {t('form.addTo', { title: name })}</button>
+        <button type="button" class="small add" onClick={(event) => { onAddClick(event); focusSoon(fieldPathId.$id, ':scope > .items .item:last-of-type :is(input, select, textarea, button)') }}>+ {t('form.addTo', { title: name })}</button>
       )}
     </fieldset>
   )
@@ -115,6 +120,11 @@ export function ArrayFieldItemTemplate(props: any): VNode {
   const { children, buttonsProps, index } = props
   const title = t('form.item', { n: (index ?? 0) + 1 })
   const { hasMoveUp, hasMoveDown, hasRemove, onMoveUpItem, onMoveDownItem, onRemoveItem, disabled, readonly } = buttonsProps
+  const remove = (event: any): void => {
+    const list = event.currentTarget.closest('fieldset')?.id
+    onRemoveItem(event)
+    if (list) focusSoon(list, ':scope > .add')
+  }
   return (
     <div class="item">
       <div class="grow">{children}</div>
@@ -122,7 +132,7 @@ export function ArrayFieldItemTemplate(props: any): VNode {
         <div class="tools">
           {hasMoveUp && <button type="button" class="icon" onClick={onMoveUpItem} aria-label={t('form.up', { title })}>↑</button>}
           {hasMoveDown && <button type="button" class="icon" onClick={onMoveDownItem} aria-label={t('form.down', { title })}>↓</button>}
-          {hasRemove && <button type="button" class="icon" onClick={onRemoveItem} aria-label={t('form.remove', { title })}>✕</button>}
+          {hasRemove && <button type="button" class="icon" onClick={remove} aria-label={t('form.remove', { title })}>✕</button>}
         </div>
       )}
     </div>

@@ -105,6 +105,7 @@ export function messageOf(keyword: string, said: string): string {
   const limits = ['minLength', 'maxLength', 'minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum',
     'multipleOf', 'minItems', 'maxItems']
   if (limits.includes(keyword) && n) return t(`bad.${keyword}` as Text, { n: limit(keyword, said) ?? n })
+  if (keyword === 'pxbox-file') return t('bad.file')
   if (keyword === 'format') return t('bad.format', { format: /"([^"]+)"\.?$/.exec(said)?.[1] ?? 'value' })
   if (['type', 'pattern', 'uniqueItems', 'additionalProperties', 'required'].includes(keyword)) {
     return t(`bad.${keyword}` as Text)

@@ -1,38 +1,52 @@
 /** What was typed and not sent yet: in this browser at once, at the broker soon after. */
 
 import { Refused } from '../client'
-import { client } from './session'
+import { client, shared } from './session'
+import { get, put, remove } from './store'
 
-interface Kept {
+/** What is known of a file that was uploaded: the draft itself has only its id. */
+export interface FileFacts {
+  name: string
+  size: number
+  type: string
+}
+
+export interface Files {
+  known: Record<string, FileFacts>
+  /** What was on its way when the page was left, by the id of its field. */
+  lost: { field: string; name: string; size: number }[]
+  /** Files beside the payload. */
+  attached: string[]
+}
+
+export interface Kept {
   value: unknown
   at: number
 }
 
-const place = (id: string): string => `pxbox.draft.${id}`
+// Two people may share a browser: neither sees what the other has typed.
+const place = (kind: string, id: string): string => `${kind}:${shared.session?.entity}:${id}`
 
 export function keepHere(id: string, value: unknown): void {
-  try {
-    localStorage.setItem(place(id), JSON.stringify({ value, at: Date.now() }))
-  } catch {
-    // Full or forbidden: the broker still keeps it.
-  }
+  void put(place('draft', id), { value, at: Date.now() } satisfies Kept)
+}
+
+export function keepFiles(id: string, files: Files): void {
+  void put(place('files', id), files)
+}
+
+export async function filesOf(id: string): Promise<Files> {
+  return (await get<Files>(place('files', id))) ?? { known: {}, lost: [], attached: [] }
 }
 
 export function forget(id: string): void {
-  localStorage.removeItem(place(id))
-}
-
-function here(id: string): Kept | null {
-  try {
-    return JSON.parse(localStorage.getItem(place(id)) ?? 'null') as Kept | null
-  } catch {
-    return null
-  }
+  void remove(place('draft', id))
+  void remove(place('files', id))
 }
 
 /** The newest draft of the two; null where nothing was typed. */
 export async function find(id: string): Promise<Kept | null> {
-  const ours = here(id)
+  const ours = (await get<Kept>(place('draft', id))) ?? null
   try {
     const theirs = await client.draft(id)
     const at = Date.parse(theirs.updatedAt) - client.http.skew

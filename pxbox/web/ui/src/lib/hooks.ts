@@ -2,6 +2,7 @@
 
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 
+import { left } from './route'
 import { client, nameOf, onShared, shared, whyNot, type Shared } from './session'
 
 export function useShared(): Shared {
@@ -21,6 +22,37 @@ export function useNow(every = 1000): number {
     return () => clearInterval(timer)
   }, [every])
   return now
+}
+
+const clocks = new Map<number, { tell: Set<() => void>; timer: ReturnType<typeof setInterval> }>()
+
+/** One timer for all who look at the time as often: a thousand of them would be a thousand tasks. */
+function everySo(often: number, look: () => void): () => void {
+  const found = clocks.get(often)
+  const tell = found?.tell ?? new Set()
+  tell.add(look)
+  if (!found) clocks.set(often, { tell, timer: setInterval(() => { for (const one of tell) one() }, often) })
+  return () => {
+    tell.delete(look)
+    if (tell.size > 0) return
+    clearInterval(clocks.get(often)?.timer)
+    clocks.delete(often)
+  }
+}
+
+/** What `say` makes of the broker's time; drawn anew only when that changes. */
+export function useWords(say: (now: number) => string, every = 10_000): string {
+  const current = useRef(say)
+  current.current = say
+  const words = say(client.http.now())
+  const shown = useRef(words)
+  shown.current = words
+  const [, drawn] = useState('')
+  useEffect(() => everySo(every, () => {
+    const now = current.current(client.http.now())
+    if (now !== shown.current) drawn(now)
+  }), [every])
+  return words
 }
 
 export function useName(id: string | null | undefined): string {
@@ -63,6 +95,7 @@ export function useLoad<T>(load: () => Promise<T>, key: string): Loaded<T> {
   return { ...state, reload, set }
 }
 
+const FIELD = 'main :is(input:not(.pick), textarea, select)'
 const INSIDE = 'input, textarea, select, [contenteditable], dialog'
 
 /** Keys of the page: off inside fields and dialogs, and with modifiers held. */
@@ -72,6 +105,8 @@ export function useKeys(keys: Record<string, (event: KeyboardEvent) => void>): v
   useEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
+      // Out of a field first; what Esc means to the page comes with the next one.
+      if (event.key === 'Escape' && (event.target as Element).matches(FIELD)) return (event.target as HTMLElement).blur()
       if ((event.target as Element).closest(INSIDE) && !(event.target as Element).matches('input[type=checkbox].pick')) return
       const act = current.current[event.key]
       if (!act) return
@@ -81,4 +116,13 @@ export function useKeys(keys: Record<string, (event: KeyboardEvent) => void>): v
     addEventListener('keydown', pressed)
     return () => removeEventListener('keydown', pressed)
   }, [])
+}
+
+/** Who comes back to a list is at the row that was opened from it. */
+export function useReturn(ready: boolean): void {
+  useEffect(() => {
+    if (!ready || !left) return
+    const row = document.querySelector<HTMLElement>(`[data-row="${CSS.escape(left)}"] a.title`)
+    if (document.activeElement === document.body) row?.focus()
+  }, [ready])
 }

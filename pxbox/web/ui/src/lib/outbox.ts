@@ -2,51 +2,46 @@
 
 import { Unreachable } from '../client'
 import { forget } from './drafts'
-import { client } from './session'
+import { client, shared } from './session'
+import { get, put } from './store'
 import { say } from './toast'
 import { t } from './texts'
 
 interface Waiting {
   id: string
   payload: unknown
+  files: string[]
   key: string
 }
 
-const PLACE = 'pxbox.outbox'
+// Who signs in next must not send what another has answered.
+const place = (): string => `outbox:${shared.session?.entity}`
 
-export function waiting(): Waiting[] {
-  try {
-    return JSON.parse(localStorage.getItem(PLACE) ?? '[]') as Waiting[]
-  } catch {
-    return []
-  }
+export async function waiting(): Promise<Waiting[]> {
+  return (await get<Waiting[]>(place())) ?? []
 }
 
-export function queue(one: Waiting): void {
-  keep([...waiting().filter((other) => other.id !== one.id), one])
-}
-
-function keep(list: Waiting[]): void {
-  localStorage.setItem(PLACE, JSON.stringify(list))
+export async function queue(one: Waiting): Promise<void> {
+  await put(place(), [...(await waiting()).filter((other) => other.id !== one.id), one])
 }
 
 let flushing = false
 
 /** Sends what waits. The key makes one that got through already count once. */
 export async function flush(): Promise<void> {
-  if (flushing) return
+  if (flushing || !shared.session) return
   flushing = true
   try {
-    for (const one of waiting()) {
+    for (const one of await waiting()) {
       try {
-        await client.answer(one.id, one.payload, one.key)
+        await client.answer(one.id, one.payload, one.key, one.files)
         forget(one.id)
         say(t('answer.sent'))
       } catch (error) {
         if (error instanceof Unreachable) return
         say(String((error as Error).message))
       }
-      keep(waiting().filter((other) => other.key !== one.key))
+      await put(place(), (await waiting()).filter((other) => other.key !== one.key))
       dispatchEvent(new CustomEvent('pxbox:sent', { detail: one.id }))
     }
   } finally {

@@ -6,6 +6,13 @@ export type Route = Record<string, string>
 
 const listeners = new Set<() => void>()
 
+/** The last request or flow that was looked at: who comes back finds its row. */
+export let left = ''
+
+function note(): void {
+  left = read().id ?? left
+}
+
 export function read(): Route {
   return Object.fromEntries(new URLSearchParams(location.search))
 }
@@ -16,6 +23,7 @@ export function href(route: Route): string {
 }
 
 export function go(route: Route, how: 'push' | 'replace' = 'push'): void {
+  note()
   if (how === 'push') history.pushState(null, '', href(route))
   else history.replaceState(null, '', href(route))
   for (const listener of listeners) listener()
@@ -24,7 +32,10 @@ export function go(route: Route, how: 'push' | 'replace' = 'push'): void {
 export function useRoute(): Route {
   const [route, set] = useState(read)
   useEffect(() => {
-    const changed = (): void => set(read())
+    const changed = (): void => set((before) => {
+      left = before.id ?? left
+      return read()
+    })
     listeners.add(changed)
     addEventListener('popstate', changed)
     return () => {
@@ -38,9 +49,10 @@ export function useRoute(): Route {
 /** For links: follow them inside the page, unless the viewer wants another tab. */
 export function follow(event: MouseEvent): void {
   const link = (event.target as Element | null)?.closest('a')
-  if (!link || link.origin !== location.origin || link.target || link.hash || event.button !== 0) return
+  if (!link || link.origin !== location.origin || link.target || link.hash || link.hasAttribute('download') || event.button !== 0) return
   if (event.metaKey || event.ctrlKey || event.shiftKey || event.defaultPrevented) return
   event.preventDefault()
+  note()
   history.pushState(null, '', link.href)
   for (const listener of listeners) listener()
   scrollTo(0, 0)

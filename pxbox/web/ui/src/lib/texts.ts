@@ -1,4 +1,7 @@
-/** All that the page says, in one place. `{name}` is filled in; a text may be a pair for one and many. */
+/** All that the page says. `{name}` is filled in; a text may be a pair for one and many. */
+
+import type { FormText } from './texts.form'
+import type { OtherText } from './texts.other'
 
 const TEXTS = {
   'app.name': 'PxBox',
@@ -132,92 +135,8 @@ const TEXTS = {
   'answer.last': 'That was the last one.',
   'answer.what': 'What you sent',
   'answer.yours': 'The answer',
-  'form.errors': ['One field needs your attention', '{n} fields need your attention'],
-  'form.general': 'The answer as a whole',
-  'form.required': 'required',
-  'form.choose': 'Choose…',
   'form.yes': 'Yes',
   'form.no': 'No',
-  'form.clear': 'Clear',
-  'form.add': 'Add',
-  'form.addTo': 'Add to {title}',
-  'form.remove': 'Remove {title}',
-  'form.up': 'Move up {title}',
-  'form.down': 'Move down {title}',
-  'form.key': 'Name',
-  'form.item': 'Item {n}',
-  'form.option': 'Option {n}',
-  'form.suggested': 'Suggested: {value}',
-  'form.zone': 'Your time zone: {zone}',
-  'form.examples': 'For example: {examples}',
-  'form.unsupported': 'This part has no form yet. Write it as JSON.',
-  'form.badJson': 'This is no JSON yet.',
-  'bad.required': 'Please fill this in.',
-  'bad.choose': 'Please choose one.',
-  'bad.type': 'This is not of the right kind.',
-  'bad.minLength': ['Too short: at least {n} character.', 'Too short: at least {n} characters.'],
-  'bad.maxLength': ['Too long: at most {n} character.', 'Too long: at most {n} characters.'],
-  'bad.minimum': 'Must be {n} or more.',
-  'bad.maximum': 'Must be {n} or less.',
-  'bad.exclusiveMinimum': 'Must be more than {n}.',
-  'bad.exclusiveMaximum': 'Must be less than {n}.',
-  'bad.multipleOf': 'Must be a multiple of {n}.',
-  'bad.pattern': 'This does not have the form that is asked for.',
-  'bad.format': 'This is not a valid {format}.',
-  'bad.minItems': ['At least one is needed.', 'At least {n} are needed.'],
-  'bad.maxItems': ['At most one is allowed.', 'At most {n} are allowed.'],
-  'bad.uniqueItems': 'No two may be the same.',
-  'bad.additionalProperties': 'This is not asked for.',
-  'ask.title': 'Ask somebody',
-  'ask.to': 'Whom',
-  'ask.toHint': 'A handle, group:name, role:name or mailto:…; several with commas',
-  'ask.why': 'Why you need it',
-  'ask.schema': 'What the answer must be (JSON Schema)',
-  'ask.hints': 'Hints for the form (JSON, optional)',
-  'ask.prefill': 'Filled in already (JSON, optional)',
-  'ask.due': 'Deadline',
-  'ask.preview': 'What they will see',
-  'ask.previewBad': 'The form shows up here as soon as the schema is JSON.',
-  'ask.go': 'Send request',
-  'ask.sent': 'Asked. You see the answer here as soon as it comes.',
-  'mine.title': 'Asked by me',
-  'mine.empty': 'You have not asked for anything yet',
-  'mine.emptyMore': 'Ask somebody, and you will see here how it goes.',
-  'mine.notAllowed': 'This sign-in may not ask (it lacks the scope “request”).',
-  'mine.cancel': 'Cancel request',
-  'mine.history': 'What happened',
-  'mine.answer': 'The answer',
-  'mine.noAnswer': 'No answer yet.',
-  'mine.back': 'Back to what I asked',
-  'mine.json': 'As JSON',
-  'mine.curl': 'Copy as curl',
-  'mine.cli': 'Copy as command',
-  'flows.title': 'Flows',
-  'flows.empty': 'No flow yet',
-  'flows.emptyMore': 'Programs that ask and go on later show up here, with what they wait for.',
-  'flows.unsupported': 'This broker shows no flows',
-  'flows.unsupportedMore': 'Its version has none, or your sign-in lacks the scope “flow”.',
-  'flows.back': 'Back to the flows',
-  'flows.waits': 'Waits for',
-  'flows.waitsNone': 'It waits for nothing just now.',
-  'flows.timeline': 'What happened',
-  'flows.cancel': 'Cancel flow',
-  'flows.retry': 'Run again',
-  'flows.parked': 'Stopped, somebody must look: {reason}',
-  'flows.request': 'Open the request',
-  'flows.status.RUNNING': 'Running',
-  'flows.status.WAITING_INPUT': 'Waiting',
-  'flows.status.SUSPENDED': 'Stopped',
-  'flows.status.COMPLETED': 'Completed',
-  'flows.status.CANCELLED': 'Cancelled',
-  'flows.status.FAILED': 'Failed',
-  'flows.kind.ask': 'an answer',
-  'flows.kind.timer': 'a time',
-  'flows.kind.signal': 'a signal',
-  'flows.kind.child': 'another flow',
-  'flows.what.step': 'done',
-  'flows.what.opened': 'waits from here',
-  'flows.what.settled': 'goes on',
   'keys.title': 'Keyboard',
   'keys.open': 'Keyboard shortcuts',
   'keys.j': 'Next',
@@ -227,6 +146,7 @@ const TEXTS = {
   'keys.h': 'Snooze',
   'keys.u': 'Read or unread',
   'keys.hash': 'Delete',
+  'keys.x': 'Select',
   'keys.slash': 'Search',
   'keys.z': 'Undo',
   'keys.esc': 'Close, or back',
@@ -234,11 +154,20 @@ const TEXTS = {
   'keys.help': 'This list',
 } as const
 
-export type Text = keyof typeof TEXTS
+type Entry = string | readonly [string, string]
+
+export type Text = keyof typeof TEXTS | FormText | OtherText
 export type Values = Record<string, string | number>
 
+const all: Record<string, Entry> = { ...TEXTS }
+
+/** Texts of a chunk come with it. */
+export function addTexts(more: Record<string, Entry>): void {
+  Object.assign(all, more)
+}
+
 export function t(text: Text, values: Values = {}): string {
-  const entry: string | readonly [string, string] = TEXTS[text]
+  const entry = all[text]!
   const chosen = typeof entry === 'string' ? entry : entry[plural.select(Number(values.n)) === 'one' ? 0 : 1]!
   return chosen.replace(/\{(\w+)\}/g, (_, name: string) => String(values[name] ?? ''))
 }

@@ -40,3 +40,24 @@ export function left(at: string, now: number): string {
   if (seconds >= 3600) return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`
   return `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`
 }
+
+const percents = new Intl.NumberFormat(undefined, { style: 'percent' })
+const conjunction = new Intl.ListFormat(undefined, { type: 'disjunction' })
+
+export function percent(part: number): string {
+  return percents.format(part)
+}
+
+/** "PNG, JPEG or PDF". */
+export function listed(names: string[]): string {
+  return conjunction.format(names)
+}
+
+const UNITS = ['byte', 'kilobyte', 'megabyte', 'gigabyte'] as const
+
+/** "3.2 MB", of 1,048,576 bytes each, as policies count them. */
+export function size(bytes: number): string {
+  const power = Math.min(3, Math.max(0, Math.floor(Math.log2(bytes || 1) / 10)))
+  const style = { style: 'unit', unit: UNITS[power], unitDisplay: power > 0 ? 'short' : 'long', maximumFractionDigits: 1 } as const
+  return new Intl.NumberFormat(undefined, style).format(bytes / 1024 ** power)
+}

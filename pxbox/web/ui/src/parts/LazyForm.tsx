@@ -2,6 +2,7 @@
 
 import { Component, type ComponentChildren, type VNode } from 'preact'
 
+import type { Taking } from '../form/Form'
 import { t } from '../lib/texts'
 import { lazily } from './lazily'
 
@@ -10,7 +11,8 @@ interface Props {
   uiHints?: unknown
   value: unknown
   onChange: (value: unknown) => void
-  onSend?: (answer: unknown) => void
+  onSend?: (answer: unknown, files: string[]) => void
+  files?: Taking
   refused?: { pointer: string; message: string; keyword?: string }[]
   readonly?: boolean
   children?: ComponentChildren

@@ -5,7 +5,7 @@ import { useEffect, useState } from 'preact/hooks'
 
 import { useKeys, useNow, useShared } from '../lib/hooks'
 import { follow, href, type Route } from '../lib/route'
-import { client, live, share, whyNot } from '../lib/session'
+import { signOut, whyNot } from '../lib/session'
 import { t, type Text } from '../lib/texts'
 import { fromNow } from '../lib/times'
 import { hush, onToast, say, undo, type Toast } from '../lib/toast'
@@ -19,7 +19,7 @@ const VIEWS: [string, Text, string][] = [
 ]
 const KEYS: [string, Text][] = [
   ['j', 'keys.j'], ['k', 'keys.k'], ['Enter', 'keys.enter'], ['c', 'keys.c'], ['h', 'keys.h'], ['u', 'keys.u'], ['#', 'keys.hash'],
-  ['/', 'keys.slash'], ['z', 'keys.z'], ['Esc', 'keys.esc'], ['Ctrl ↵', 'keys.send'], ['?', 'keys.help'],
+  ['x', 'keys.x'], ['/', 'keys.slash'], ['z', 'keys.z'], ['Esc', 'keys.esc'], ['Ctrl ↵', 'keys.send'], ['?', 'keys.help'],
 ]
 
 export function Shell({ route, children }: { route: Route; children: ComponentChildren }): VNode {
@@ -28,9 +28,7 @@ export function Shell({ route, children }: { route: Route; children: ComponentCh
   useKeys({ '?': () => showKeys(true) })
   const leave = async (): Promise<void> => {
     try {
-      await client.signOut()
-      live.stop()
-      share({ session: null, expired: false, expiring: null })
+      await signOut()
     } catch (problem) {
       say(whyNot(problem))
     }

@@ -3,7 +3,7 @@
 import type { ComponentChildren, VNode } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 
-import { useNow } from '../lib/hooks'
+import { useWords } from '../lib/hooks'
 import { shared } from '../lib/session'
 import { t, type Text } from '../lib/texts'
 import { exactly, fromNow } from '../lib/times'
@@ -28,8 +28,7 @@ export function Loading(): VNode {
 }
 
 export function When({ at, text }: { at: string; text?: Text }): VNode {
-  const now = useNow(10_000)
-  const words = fromNow(at, now)
+  const words = useWords((now) => fromNow(at, now))
   return <time dateTime={at} title={exactly(at)}>{text ? t(text, { when: words }) : words}</time>
 }
 

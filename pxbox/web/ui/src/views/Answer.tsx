@@ -3,8 +3,8 @@
 import type { VNode } from 'preact'
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
 
-import { Refused, Unreachable, type Inquiry, type Place, type RequestDetail } from '../client'
-import { find, forget, keepHere } from '../lib/drafts'
+import { Refused, Unreachable, type FileView, type Inquiry, type Place, type RequestDetail } from '../client'
+import { filesOf, find, forget, keepFiles, keepHere, type Files } from '../lib/drafts'
 import { useKeys, useLoad, useName, useNow, useShared } from '../lib/hooks'
 import { Markdown } from '../lib/markdown'
 import { queue, waiting } from '../lib/outbox'
@@ -15,7 +15,7 @@ import { exactly, fromNow, left } from '../lib/times'
 import { say } from '../lib/toast'
 import { Dialog, Failed, Loading, State } from '../parts/parts'
 import { LazyForm } from '../parts/LazyForm'
-import { Pairs } from '../parts/Pairs'
+import { Given } from '../parts/Pairs'
 
 interface Opened {
   request: RequestDetail
@@ -23,19 +23,22 @@ interface Opened {
   /** When the draft was kept that the form starts from. */
   draftAt: number | null
   prefilled: boolean
+  files: Files
+  /** An answer was given offline and waits to be sent. */
+  queued: boolean
 }
 
 const CLOSED = ['ANSWERED', 'DECLINED', 'CANCELLED', 'EXPIRED']
 const DRAFT_MS = 1200
 
 async function open(id: string): Promise<Opened> {
-  const [request, draft] = await Promise.all([client.request(id), find(id)])
+  const [request, draft, files, queued] = await Promise.all([client.request(id), find(id), filesOf(id), waiting()])
   void client.mark('markRead', [id]).catch(() => undefined)
   const prefill = request.prefill ?? undefined
-  return { request, value: draft ? draft.value : prefill, draftAt: draft?.at ?? null, prefilled: !draft && prefill !== undefined }
+  return { request, value: draft ? draft.value : prefill, draftAt: draft?.at ?? null, prefilled: !draft && prefill !== undefined, files, queued: queued.some((one) => one.id === id) }
 }
 
-export function Answer({ id }: { id: string }): VNode {
+export default function Answer({ id }: { id: string }): VNode {
   const { data, error, reload } = useLoad(() => open(id), id)
   useEffect(() => { document.title = `${data?.request.title ?? t('inbox.untitled')} · PxBox` }, [data])
   return (
@@ -48,7 +51,7 @@ export function Answer({ id }: { id: string }): VNode {
   )
 }
 
-type Outcome = { kind: 'sent'; receipt: string; at: string; payload: unknown } | { kind: 'queued' } | { kind: 'declined' }
+type Outcome = { kind: 'sent'; receipt: string; at: string; payload: unknown; files: FileView[] } | { kind: 'queued' } | { kind: 'declined' }
 
 function Sheet({ opened }: { opened: Opened }): VNode {
   const [request, setRequest] = useState(opened.request)
@@ -56,7 +59,7 @@ function Sheet({ opened }: { opened: Opened }): VNode {
   const [kept, setKept] = useState<Text | null>(null)
   const [refused, setRefused] = useState<Place[] | undefined>()
   const [busy, setBusy] = useState(false)
-  const [outcome, setOutcome] = useState<Outcome | null>(waiting().some((one) => one.id === opened.request.id) ? { kind: 'queued' } : null)
+  const [outcome, setOutcome] = useState<Outcome | null>(opened.queued ? { kind: 'queued' } : null)
   const [declining, setDeclining] = useState(false)
   const [turn, setTurn] = useState(0)
   const me = useShared().session?.entity
@@ -102,28 +105,33 @@ function Sheet({ opened }: { opened: Opened }): VNode {
     save(next)
   }, [id, save])
 
-  const send = async (answer: unknown): Promise<void> => {
+  const send = async (answer: unknown, attached: string[]): Promise<void> => {
     if (busy || over) return
     setBusy(true)
     clearTimeout(saving.current)
     try {
       if (request.claimRequired && !mine) await client.claim(id)
-      const receipt = await client.answer(id, answer, key.current)
+      const receipt = await client.answer(id, answer, key.current, attached)
       done.current = true
       forget(id)
-      setOutcome({ kind: 'sent', receipt: receipt.responseId, at: receipt.answeredAt, payload: receipt.payload })
+      setOutcome({ kind: 'sent', receipt: receipt.responseId, at: receipt.answeredAt, payload: receipt.payload, files: receipt.files ?? [] })
     } catch (problem) {
-      failed(problem, answer)
+      await failed(problem, answer, attached)
     }
     setBusy(false)
   }
-  const failed = (problem: unknown, answer: unknown): void => {
+  const failed = async (problem: unknown, answer: unknown, attached: string[]): Promise<void> => {
     if (problem instanceof Unreachable) {
-      queue({ id, payload: answer, key: key.current })
+      await queue({ id, payload: answer, files: attached, key: key.current })
       setOutcome({ kind: 'queued' })
     } else if (problem instanceof Refused && problem.code === 'invalid_answer') {
       key.current = crypto.randomUUID()
       setRefused(problem.problem.errors ?? [{ pointer: '', message: problem.message }])
+    } else if (problem instanceof Refused && problem.code === 'file_refused') {
+      key.current = crypto.randomUUID()
+      // What is said of all files, or of one by its parts, has no place in the answer.
+      const errors = problem.problem.errors ?? [{ pointer: '', message: problem.message }]
+      setRefused(errors.map((one) => (/^\/(files|name|size|contentType)\b/.test(one.pointer) ? { ...one, pointer: '', message: `${problem.message}: ${one.message}` } : one)))
     } else {
       if (problem instanceof Refused) key.current = crypto.randomUUID()
       say(whyNot(problem))
@@ -151,7 +159,13 @@ function Sheet({ opened }: { opened: Opened }): VNode {
       void look()
     }
   }
+  const files = useRef(opened.files)
+  const keep = useCallback((change: Partial<Files>) => {
+    files.current = { ...files.current, ...change }
+    if (!done.current) keepFiles(id, files.current)
+  }, [id])
   const startOver = (): void => {
+    files.current = { known: {}, lost: [], attached: [] }
     forget(id)
     clearTimeout(saving.current)
     void client.dropDraft(id).catch(() => undefined)
@@ -184,7 +198,8 @@ function Sheet({ opened }: { opened: Opened }): VNode {
         <button class="small quiet" onClick={startOver}>{t('answer.startOver')}</button></p>}
       {opened.prefilled && !over && <p class="note">{t('answer.prefilled')}</p>}
       {(!over || touched) && (
-        <LazyForm key={turn} schema={request.schemaPayload} uiHints={request.uiHints} value={value} onChange={change} onSend={(answer) => void send(answer)}
+        <LazyForm key={turn} schema={request.schemaPayload} uiHints={request.uiHints} value={value} onChange={change} onSend={(answer, attached) => void send(answer, attached)}
+          files={request.filesPolicy ? { requestId: id, policy: request.filesPolicy, kept: files.current, keep } : undefined}
           refused={refused} readonly={over || theirs}>
           {!over && (
             <div class="bar">
@@ -211,7 +226,7 @@ function Head({ request }: { request: RequestDetail }): VNode {
   const when = deadlineAt && (near && Date.parse(deadlineAt) > now ? t('answer.in', { left: left(deadlineAt, now) }) : fromNow(deadlineAt, now))
   return (
     <header class="head">
-      <h1 tabIndex={-1} ref={title}>{request.title || t('inbox.untitled')}</h1>
+      <h1 tabIndex={-1} ref={title} dir="auto">{request.title || t('inbox.untitled')}</h1>
       <p class="meta">
         <State of={request} /> <span>{t('row.from', { asker: request.requestor })}</span>
         {deadlineAt && open && <time dateTime={deadlineAt} class={near ? 'near' : ''}>{t('answer.due', { when: when!, at: exactly(deadlineAt) })}</time>}
@@ -251,7 +266,7 @@ function Over({ request, value }: { request: RequestDetail; value: unknown }): V
       {beaten && <p>{t('answer.takenMore', { who: who || t('answer.someone'), when: request.closedAt ? fromNow(request.closedAt, now) : '' })}</p>}
       {!beaten && value !== undefined && !byMe && <p>{t('answer.closedMore')}</p>}
       {request.reason && <blockquote>{request.reason}</blockquote>}
-      {data && <Pairs value={data.payload} schema={request.schemaPayload} />}
+      {data && <Given answer={data} schema={request.schemaPayload} />}
       {value !== undefined && !byMe && <button class="small" onClick={copy}>{t('answer.copy')}</button>}
     </div>
   )
@@ -275,7 +290,7 @@ function Done({ outcome, request }: { outcome: Outcome; request: RequestDetail }
           : !loading && <span>{t('answer.last')}</span>}
         <a class="button" href="/">{t('answer.back')}</a>
       </p>
-      {outcome.kind === 'sent' && <details><summary>{t('answer.what')}</summary><Pairs value={outcome.payload} schema={request.schemaPayload} /></details>}
+      {outcome.kind === 'sent' && <details><summary>{t('answer.what')}</summary><Given answer={{ requestId: request.id, ...outcome }} schema={request.schemaPayload} /></details>}
     </div>
   )
 }

@@ -5,14 +5,14 @@ import { useEffect, useMemo, useRef, useState } from 'preact/hooks'
 
 import type { Inquiry, InquiryPage } from '../client'
 import { mark, snooze as snoozeThem } from '../lib/acts'
-import { useKeys, useLoad, useShared } from '../lib/hooks'
+import { useKeys, useLoad, useReturn, useShared } from '../lib/hooks'
 import { go, href, type Route } from '../lib/route'
 import { client, live, whyNot } from '../lib/session'
 import { t, type Text } from '../lib/texts'
 import { number } from '../lib/times'
 import { say, undo } from '../lib/toast'
 import { Blank, Failed, Loading } from '../parts/parts'
-import { Row } from '../parts/Row'
+import { Row, type Does } from '../parts/Row'
 import { Snooze } from '../parts/Snooze'
 
 const SECTIONS = ['attention', 'dueSoon', 'pending'] as const
@@ -112,6 +112,7 @@ export function Inbox({ route }: { route: Route }): VNode {
     }
   }, [channels, data?.page.epoch, address])
 
+  useReturn(data !== null)
   const focused = (): Inquiry | undefined => rows.find((one) => one.id === (document.activeElement?.closest('[data-row]') as HTMLElement | null)?.dataset.row)
   const chosen = (): Inquiry[] => {
     if (picked.size > 0) return rows.filter((one) => picked.has(one.id))
@@ -152,6 +153,14 @@ export function Inbox({ route }: { route: Route }): VNode {
     if (!next.delete(id)) next.add(id)
     return next
   })
+
+  const latest = useRef<Does>(null!)
+  latest.current = { pick, act, snooze: (one) => setSnoozing([one]) }
+  const does = useMemo<Does>(() => ({
+    pick: (id) => latest.current.pick(id),
+    act: (action, items) => latest.current.act(action, items),
+    snooze: (one) => latest.current.snooze(one),
+  }), [])
 
   if (session && !session.entity) return <main id="main"><h1>{t('inbox.title')}</h1><Blank title={t('inbox.noEntity')}>{t('inbox.noEntityMore')}</Blank></main>
   const filtered = Boolean(route.q || route.tag || route.from || route.unread || route.section)
@@ -194,7 +203,7 @@ export function Inbox({ route }: { route: Route }): VNode {
           {group.name && <h2 class={group.name}>{t(`inbox.${group.name}`)} <span class="count">{number(group.items.length)}</span></h2>}
           <ul class="rows">
             {group.items.map((one) => (
-              <Row key={one.id} one={one} picked={picked.has(one.id)} pick={pick} act={act} snooze={() => setSnoozing([one])} />
+              <Row key={one.id} one={one} picked={picked.has(one.id)} does={does} />
             ))}
           </ul>
         </section>
