@@ -306,7 +306,7 @@ class Inbox:
 
 
 # As much of it as lists have.
-_WHY_CHARACTERS: Final = 200
+_WHY_CHARACTERS = 200
 
 
 class _Read(wire.RequestSummary):
