@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pxbox.cli.calling import call, failure
+from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.fields import answer_of
 from pxbox.cli.form.sheet import Sheet
@@ -14,7 +14,6 @@ from pxbox.cli.given import read_json
 from pxbox.cli.rows import Id
 from pxbox.cli.terminal import interactive, put_json
 from pxbox.cli.where import NOWHERE, Switch, Where
-from pxbox.client import errors
 from pxbox.model.decoding import decode_json
 
 
@@ -61,10 +60,7 @@ def answer(
     else:
         request = call(where, lambda px: px.requests.get(id))
         value = answer_of(Sheet(decode_json(bytes(request.schema_payload))), field or [])
-    try:
-        put_json(call(where, lambda px: px.requests.answer(id, value)))
-    except errors.ValidationFailed as refused:
-        raise failure(refused, where) from None
+    put_json(call(where, lambda px: px.requests.answer(id, value)))
     return Exit.DONE
 
 
