@@ -88,6 +88,11 @@ class Unreachable(PxBoxError):
     idempotency key is safe."""
 
 
+class Corrupted(PxBoxError):
+    """A file did not arrive as it was sent, or was changed while it was sent. Nothing of it is to
+    be used."""
+
+
 class NoAnswer(PxBoxError):
     """The request was closed without an answer. `reason` is what the one who closed it gave."""
 
@@ -122,9 +127,12 @@ _BY_STATUS: dict[int, type[PxBoxError]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
+    410: Conflict,
+    412: NotSupported,
     413: ValidationFailed,
     415: ValidationFailed,
     422: ValidationFailed,
+    423: Overloaded,
     429: Overloaded,
     502: Overloaded,
     503: Overloaded,

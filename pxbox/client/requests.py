@@ -35,7 +35,7 @@ class Details(TypedDict, total=False):
     restart, gets the request that is there; another question with it is a Conflict. `subject` is
     what it is about: while a request with it is open, that one is returned. `why` and `context` are
     for the responder, Markdown; `escalate` has steps as in the contract; `default_answer` stands at
-    the deadline.
+    the deadline. `files_policy` says which files an answer may refer to.
     """
 
     title: str | None
@@ -54,6 +54,7 @@ class Details(TypedDict, total=False):
     no_self_answer: bool | None
     escalate: Sequence[Mapping[str, Any]] | None
     default_answer: Any
+    files_policy: Mapping[str, Any] | None
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -166,9 +167,16 @@ class Requests:
         """Give a claim back. Raises Conflict."""
         return await self._px.carry_out("releaseRequest", {"id": id}, wire.RequestSummary)
 
-    async def answer(self, id: str, data: Any, *, key: str | None = None) -> wire.Response:
-        """Answer it. Raises ValidationFailed with every error, and Conflict."""
+    async def answer(
+        self, id: str, data: Any, *, files: Sequence[str] = (), key: str | None = None
+    ) -> wire.Response:
+        """Answer it; `files` are ids of such as were uploaded and are not in `data`.
+
+        Raises ValidationFailed with every error, and Conflict.
+        """
         input = {"id": id, "payload": to_json(data)}
+        if files:
+            input["files"] = list(files)
         return await self._px.carry_out("postResponse", input, wire.Response, key)
 
     async def decline(self, id: str, reason: str | None = None) -> wire.RequestSummary:
@@ -263,6 +271,7 @@ def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, A
         "subjectKey": details.get("subject"),
         "noSelfAnswer": details.get("no_self_answer"),
         "escalate": details.get("escalate"),
+        "filesPolicy": details.get("files_policy"),
         "defaultAnswer": None if default is None else to_json(default),
     }
     return {name: value for name, value in input.items() if value is not None}

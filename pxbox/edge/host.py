@@ -7,6 +7,7 @@ watch for idleness, lets exceptions reach the server, and would see WebSockets a
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,7 +102,17 @@ class _AppTasks:
     ) -> Callable[[ASGIReceiveEvent], Awaitable[None]]:
         to_app, events = trio.open_memory_channel[ASGIReceiveEvent](config.max_app_queue_size)
         self._nursery.start_soon(self._run, app, scope, events, send)
-        return to_app.send
+
+        async def put(event: ASGIReceiveEvent) -> None:
+            if event["type"] == "http.disconnect":
+                # The app itself comes here, when it answers before all of a body came: what it did
+                # not take still fills the channel, and it would wait for itself.
+                to_app.close()
+                return
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
+                await to_app.send(event)
+
+        return put
 
     async def _run(
         self,
@@ -110,8 +121,15 @@ class _AppTasks:
         events: trio.MemoryReceiveChannel[ASGIReceiveEvent],
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> None:
+        async def receive() -> ASGIReceiveEvent:
+            try:
+                return await events.receive()
+            except trio.EndOfChannel:
+                return {"type": "http.disconnect"}
+
         try:
-            await app(scope, events.receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+            with events:
+                await app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
         except Exception as error:
             self._on_error(self._peer, error)
         await send(None)
