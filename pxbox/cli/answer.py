@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pxbox.cli.calling import call, failure
+from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.fields import answer_of
 from pxbox.cli.files import upload_file
@@ -15,7 +15,6 @@ from pxbox.cli.given import read_json
 from pxbox.cli.rows import Id
 from pxbox.cli.terminal import interactive, put_json
 from pxbox.cli.where import NOWHERE, Switch, Where
-from pxbox.client import errors
 from pxbox.model.decoding import decode_json
 
 
@@ -63,10 +62,7 @@ def answer(
         request = call(where, lambda px: px.requests.get(id))
         sheet = Sheet(decode_json(bytes(request.schema_payload)))
         value = answer_of(sheet, field or [], lambda path: upload_file(where, id, path).id)
-    try:
-        put_json(call(where, lambda px: px.requests.answer(id, value)))
-    except errors.ValidationFailed as refused:
-        raise failure(refused, where) from None
+    put_json(call(where, lambda px: px.requests.answer(id, value)))
     return Exit.DONE
 
 

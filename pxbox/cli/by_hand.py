@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pxbox.cli.calling import call
+from pxbox.cli.calling import attempt, call
 from pxbox.cli.editor import edit
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.files import upload_file
@@ -233,7 +233,7 @@ def _send(where: Where, id: str, draft: _Draft) -> bool:
     """Whether it was accepted. What was refused has been asked for again; what did not get through
     can be sent again. Raises CommandFailed where no answer is wanted any more."""
     try:
-        call(where, lambda px: px.requests.answer(id, draft.value))
+        attempt(where, lambda px: px.requests.answer(id, draft.value))
     except errors.ValidationFailed as refused:
         draft.mend(refused.errors)
     except CommandFailed as failed:

@@ -31,6 +31,10 @@ _EXITS: tuple[tuple[type[errors.PxBoxError], Exit], ...] = (
     (errors.Unreachable, Exit.UNREACHABLE),
 )
 _NO_ENTITY = "this token acts as no entity"
+_OPTIONS = {
+    "deadlineAt": "--deadline", "attentionAt": "--attention", "defaultAnswer": "--default",
+    "escalate": "--escalate", "remindAt": "--until", "subjectKey": "--subject",
+}  # fmt: skip
 _BY_CODE = {
     "unknown_addressee": Exit.NOT_FOUND,
     "invalid_request": Exit.WRONG_CALL,
@@ -43,13 +47,21 @@ def call(
     action: Callable[[AsyncPxBox], Awaitable[T]],
     patience: float = PATIENCE_SECONDS,
 ) -> T:
-    """What the action returns, with a client that is open meanwhile.
+    """What the action returns, with a client that is open meanwhile. Raises CommandFailed for every
+    error of the client's."""
+    try:
+        return attempt(where, action, patience)
+    except errors.ValidationFailed as error:
+        raise failure(error, where) from None
 
-    Raises CommandFailed for every error of the client's but ValidationFailed of an answer, which
-    its caller may mend.
-    """
+
+def attempt(
+    where: Where,
+    action: Callable[[AsyncPxBox], Awaitable[T]],
+    patience: float = PATIENCE_SECONDS,
+) -> T:
+    """The same, but for ValidationFailed of an answer: its caller may mend that."""
     url, token = find(where)
-
     names: Names = {}
 
     async def run() -> T:
@@ -100,7 +112,7 @@ def _message(error: errors.PxBoxError, where: Where, names: Names) -> str:
     if isinstance(error, errors.Conflict) and (status := error.problem.get("requestStatus")):
         lines = [f"The request is {clean(str(status)).lower()} already."]
     else:
-        detail = clean(error.detail)
+        detail = in_options(clean(error.detail))
         said = detail[:1].upper() + detail[1:].rstrip(".")
         lines = [f"{said}. {_advice(error, names)}".strip()]
     if isinstance(error, errors.ValidationFailed):
@@ -125,9 +137,25 @@ def _advice(error: errors.PxBoxError, names: Names) -> str:
         case "claimed_by_other" if (holder := str(error.problem.get("holder"))) in names:
             return f"It is {names[holder]} who holds it."
         case "claim_required":
-            return "Claim it first: pxbox claim ID."
+            return "`pxbox claim ID` does."
         case "unauthenticated" | "token_expired":
             return "Set PXBOX_TOKEN to a token of this broker; `pxbox token create` makes one."
         case "unknown_addressee":
-            return "`pxbox entities create user NAME` makes somebody who can be asked."
+            return _no_addressee(clean(str(error.problem.get("address", ""))))
     return ""
+
+
+def _no_addressee(address: str) -> str:
+    if "," in address:
+        return "Several are given one by one."
+    if ":" in address or not address:
+        return "`pxbox entities create` makes somebody who can be asked."
+    made = f"`pxbox entities create user {address}` makes somebody called so."
+    return f"{made} A group is group:{address}, a role role:{address}."
+
+
+def in_options(detail: str) -> str:
+    """What the contract calls by its members, by the options of commands."""
+    for member, option in _OPTIONS.items():
+        detail = detail.replace(f"`{member}`", option)
+    return detail

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pxbox.cli.calling import call
+from pxbox.cli.calling import call, in_options
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.rows import Ids
 from pxbox.cli.terminal import clean, note, put_json
@@ -70,7 +70,7 @@ def _update(
         put_json(updated)
     for one in updated.items:
         if isinstance(one.error, dict):
-            note(f"{clean(one.id)}: {clean(str(one.error.get('detail')))}")
+            note(f"{clean(one.id)}: {in_options(clean(str(one.error.get('detail'))))}")
     if updated.updated:
         note(f"{done}: {updated.updated}.")
     if not updated.failed:

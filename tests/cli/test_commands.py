@@ -89,6 +89,13 @@ def test_the_asker_is_told_in_json_that_there_will_be_no_answer(shell: Shell, an
     assert json.loads(done.stderr)["code"] == "no_response"
 
 
+def test_a_default_that_is_no_answer_is_refused_as_one(shell: Shell, ana: str) -> None:
+    text = '{"type": "string"}'
+    done = shell.run("ask", text, "--to", ana, "--default", "5", "--deadline", "1h")
+    assert (done.returncode, done.stdout) == (Exit.INVALID, "")
+    assert "/defaultAnswer: must be of type string" in done.stderr
+
+
 def test_who_asked_may_be_kept_from_answering(shell: Shell, ana: str) -> None:
     id = shell.ask(LUNCH, ana, "--no-self-answer")
     assert shell.acting(ana).run("claim", id).returncode == Exit.AUTH
@@ -144,6 +151,9 @@ def test_a_question_with_a_key_is_asked_once(shell: Shell, ana: str) -> None:
         (["inbox", "--url", "broker:8080"], Exit.WRONG_CALL, "http://"),
         (["answer", "x", "-F", "a=1", "--editor"], Exit.WRONG_CALL, "--editor"),
         (["answer", "-F", "a=1"], Exit.WRONG_CALL, "pxbox inbox"),
+        (["ask", "{}", "--to", "ana", "--default", "1"], Exit.WRONG_CALL, "--deadline"),
+        (["ask", "{}", "--to", "some-ops"], Exit.NOT_FOUND, "group:some-ops"),
+        (["ask", "{}", "--to", "ana,ben"], Exit.NOT_FOUND, "one by one"),
         (["ask", "{}", "--to", "ana", "--escalate", "30m"], Exit.WRONG_CALL, "30m=ben"),
         (["entities", "add-member", "some-ops", "ana"], Exit.NOT_FOUND, "group:some-ops"),
     ],
