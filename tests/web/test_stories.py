@@ -409,6 +409,11 @@ def test_a_flow_shows_what_it_did_and_on_whom_it_waits(asker: Asker, visit: Visi
     one.open(f"?view=flows&id={flow}")
     expect(one.page.get_by_text(f"→ {other}")).to_be_visible()
     expect(one.page.locator(".timeline li")).to_have_count(2)
+    one.page.get_by_text("Send a signal…").click()
+    one.page.get_by_label("Name of the signal").fill("arrived")
+    one.page.get_by_label("What comes with it").fill('{"at": "noon"}')
+    one.page.get_by_role("button", name="Send signal").click()
+    expect(one.page.get_by_text("Signal arrived sent")).to_be_visible()
     one.check_access()
 
 

@@ -103,7 +103,7 @@ function putFile(url, file, upload = {}) {
 			else reject(new Refused(problemIn(call.responseText, call.status)));
 		};
 		call.onerror = () => reject(new Unreachable("the upload was cut off"));
-		call.onabort = () => reject(signal?.reason);
+		call.onabort = () => reject(signal?.aborted ? signal.reason : new Unreachable("the page was left"));
 		call.onloadend = () => signal?.removeEventListener("abort", stop);
 		signal?.addEventListener("abort", stop);
 		if (signal?.aborted) return reject(signal.reason);

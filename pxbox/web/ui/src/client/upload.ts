@@ -31,7 +31,8 @@ export function putFile(url: string, file: Blob, upload: Upload = {}): Promise<v
       else reject(new Refused(problemIn(call.responseText, call.status)))
     }
     call.onerror = () => reject(new Unreachable('the upload was cut off'))
-    call.onabort = () => reject(signal?.reason)
+    // A page that is left ends its calls too, without anybody's signal.
+    call.onabort = () => reject(signal?.aborted ? signal.reason : new Unreachable('the page was left'))
     call.onloadend = () => signal?.removeEventListener('abort', stop)
     signal?.addEventListener('abort', stop)
     if (signal?.aborted) return reject(signal.reason)

@@ -1,6 +1,7 @@
 /** Programs that ask and go on later: what they do, and on whom they wait. */
 
 import type { VNode } from 'preact'
+import { useState } from 'preact/hooks'
 
 import { Refused, type FlowDetail, type FlowSummary, type TimelineItem } from '../client'
 import { useLoad, useName } from '../lib/hooks'
@@ -70,9 +71,44 @@ export function Flow({ id }: { id: string }): VNode {
             {!OVER.includes(flow.status) && <button onClick={() => act('cancel')}>{t('flows.cancel')}</button>}
             {(flow.parked || flow.status === 'FAILED') && <button onClick={() => act('retry')}>{t('flows.retry')}</button>}
           </div>
+          {!OVER.includes(flow.status) && <Signal flow={flow} sent={reload} />}
         </article>
       )}
     </main>
+  )
+}
+
+/** A signal by hand, such as for a program that was to send one and is gone. */
+function Signal({ flow, sent }: { flow: FlowDetail; sent: () => void }): VNode {
+  const [name, setName] = useState('')
+  const [data, setData] = useState('')
+  const [bad, complain] = useState('')
+  const send = async (event: Event): Promise<void> => {
+    event.preventDefault()
+    try {
+      const parsed: unknown = data.trim() ? JSON.parse(data) : undefined
+      await client.flowAction(flow.id, 'signal', { name: name.trim(), ...(parsed !== undefined && { data: parsed }) })
+      complain('')
+      say(t('flows.signalled', { name: name.trim() }))
+      sent()
+    } catch (problem) {
+      complain(problem instanceof SyntaxError ? t('flows.badJson') : whyNot(problem))
+    }
+  }
+  const expected = flow.waiting.filter((wait) => wait.kind === 'signal').map((wait) => wait.name ?? wait.key)
+  return (
+    <details>
+      <summary>{t('flows.signal')}</summary>
+      <form class="form" onSubmit={(event) => void send(event)}>
+        <div class="field"><label for="signal">{t('flows.signalName')}</label>
+          {expected.length > 0 && <p class="help" id="signal-help">{t('flows.expected', { names: expected.join(', ') })}</p>}
+          <input id="signal" required maxLength={128} value={name} onInput={(event) => setName(event.currentTarget.value)} aria-describedby={expected.length > 0 ? 'signal-help' : undefined} /></div>
+        <div class="field"><label for="signal-data">{t('flows.signalData')}</label>
+          <textarea id="signal-data" class="code" rows={3} spellcheck={false} value={data} onInput={(event) => setData(event.currentTarget.value)} /></div>
+        <p class="error" role="alert">{bad}</p>
+        <div class="bar"><button class="main" disabled={name.trim() === ''}>{t('flows.signalGo')}</button></div>
+      </form>
+    </details>
   )
 }
 
