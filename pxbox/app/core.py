@@ -18,6 +18,8 @@ from pxbox.behaviors.flow import FlowActor, FlowSurroundings
 from pxbox.behaviors.inbox import InboxActor
 from pxbox.behaviors.relay import Relay
 from pxbox.behaviors.request import RequestActor, Surroundings
+from pxbox.blobs.local import LocalStorage
+from pxbox.blobs.resumable import Drafts
 from pxbox.blobs.storage import Storage
 from pxbox.domain.inbox import Thresholds
 from pxbox.model.errors import PxError
@@ -184,8 +186,10 @@ def _join_parts(
 ) -> Parts:
     reader, views, journal = base.reader, telling.views, telling.journal
     registry, flows = Registry(reader), FlowViews(reader, views)
-    table = FileTable(reader)
-    adoptions = Adoptions(table, choices.storage)
+    table, storage = FileTable(reader), choices.storage
+    adoptions = Adoptions(table, storage)
+    # A bucket has nothing that could be added to.
+    drafts = Drafts(storage) if isinstance(storage, LocalStorage) else None
     return Parts(
         system=system,
         journal=journal,
@@ -210,7 +214,7 @@ def _join_parts(
         deliveries=telling.deliveries,
         jobs=Jobs(reader),
         logins=Logins(reader),
-        files=Files(table, choices.storage, adoptions, choices.most_file_bytes, journal.now),
+        files=Files(table, storage, adoptions, choices.most_file_bytes, journal.now, drafts),
     )
 
 

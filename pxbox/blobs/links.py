@@ -13,9 +13,9 @@ from typing import Literal
 
 import msgspec
 
-from pxbox.model.errors import FileUrlRefused
+from pxbox.model.errors import FileUrlRefused, UploadGone
 
-Purpose = Literal["put", "get"]
+Purpose = Literal["put", "get", "tus"]
 MEMBERS = frozenset({"purpose", "expires", "signature"})
 _MOST_DIGITS = 12
 
@@ -31,12 +31,15 @@ class Links:
         expires = str(int(until.astimezone(UTC).timestamp()))
         signature = self._signature(purpose, file_id, expires)
         query = f"purpose={purpose}&expires={expires}&signature={signature}"
-        return f"/v1/files/{file_id}/content?{query}"
+        return f"/v1/files/{file_id}/{'tus' if purpose == 'tus' else 'content'}?{query}"
 
     def check(
         self, purpose: Purpose, file_id: str, query: Mapping[str, str], now: datetime
     ) -> None:
-        """Raise FileUrlRefused unless `query` was signed for this purpose and file, until later."""
+        """Raise FileUrlRefused unless `query` was signed for this purpose and file, until later.
+
+        Of an upload that could have been gone on with until then, UploadGone.
+        """
         expires = query.get("expires", "")
         given = query.get("signature", "")
         whole = query.keys() == MEMBERS and expires.isascii() and expires.isdigit()
@@ -47,6 +50,8 @@ class Links:
         if query["purpose"] != purpose or len(expires) > _MOST_DIGITS:
             raise FileUrlRefused("this URL was not given out for this")
         if int(expires) <= now.timestamp():
+            if purpose == "tus":
+                raise UploadGone("this upload has expired; sign for the file anew")
             raise FileUrlRefused("this URL has expired; ask for a new one")
 
     def _signature(self, purpose: str, file_id: str, expires: str) -> str:

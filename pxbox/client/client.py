@@ -14,6 +14,7 @@ import msgspec
 from pxbox.client.entities import Entities
 from pxbox.client.errors import AuthError
 from pxbox.client.events import Position
+from pxbox.client.files import Files
 from pxbox.client.flows import Flows
 from pxbox.client.inbox import Inbox
 from pxbox.client.link import Link, Token
@@ -49,6 +50,7 @@ class AsyncPxBox:
         self.entities = Entities(self)
         self.flows = Flows(self)
         self.marks = Marks(self)
+        self.files = Files(self)
         self.waits = Waits(self)
 
     @classmethod

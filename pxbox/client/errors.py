@@ -11,6 +11,8 @@ from typing import Any
 
 from pxbox.model.errors import FieldError
 
+MOST_IN_TEXT = 3
+
 
 class PxBoxError(Exception):
     """Anything that went wrong. `problem` is the broker's document, empty where it sent none.
@@ -52,7 +54,14 @@ class Conflict(PxBoxError):
 
 
 class ValidationFailed(PxBoxError):
-    """What was sent is wrong; `errors` says where, each by its JSON Pointer."""
+    """What was sent is wrong; `errors` says where, each by its JSON Pointer. As text it has the
+    first of them."""
+
+    def __str__(self) -> str:
+        places = [f"{each.pointer or '(whole)'}: {each.message}" for each in self.errors]
+        more = f"; and {len(places) - MOST_IN_TEXT} more" if len(places) > MOST_IN_TEXT else ""
+        found = "; ".join(places[:MOST_IN_TEXT])
+        return f"{self.detail}: {found}{more}" if places else self.detail
 
     @property
     def errors(self) -> list[FieldError]:
@@ -77,6 +86,11 @@ class Overloaded(PxBoxError):
 class Unreachable(PxBoxError):
     """No answer came. Whether a command took effect is not known; repeating it with the same
     idempotency key is safe."""
+
+
+class Corrupted(PxBoxError):
+    """A file did not arrive as it was sent, or was changed while it was sent. Nothing of it is to
+    be used."""
 
 
 class NoAnswer(PxBoxError):
@@ -113,9 +127,12 @@ _BY_STATUS: dict[int, type[PxBoxError]] = {
     403: Forbidden,
     404: NotFound,
     409: Conflict,
+    410: Conflict,
+    412: NotSupported,
     413: ValidationFailed,
     415: ValidationFailed,
     422: ValidationFailed,
+    423: Overloaded,
     429: Overloaded,
     502: Overloaded,
     503: Overloaded,

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import os
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 
 import anyio
 import httpx
@@ -15,8 +15,9 @@ from wsproto.utilities import generate_accept_token
 from pxbox.client import timing
 from pxbox.client.closing import Refused
 from pxbox.client.errors import Unreachable
-from pxbox.client.rest import Answered, Call
+from pxbox.client.rest import Answered, Call, read_reply
 from pxbox.client.retry import Transient
+from pxbox.client.transfer import Source
 from pxbox.client.websocket import WebSocket
 
 
@@ -51,6 +52,105 @@ class _Body(httpx.AsyncByteStream):
         return content
 
 
+class _Part(httpx.AsyncByteStream):
+    """A body that is read as it is sent: a file from `start` on. `told` hears how far it is."""
+
+    def __init__(self, source: Source, start: int, told: Callable[[int], object]) -> None:
+        self._source = source
+        self._at = start
+        self._told = told
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        self._told(self._at)
+        piece = await self._source.read(self._at)
+        if not piece:
+            if self._at < self._source.size:
+                raise OSError("the file became shorter while it was sent")
+            raise StopAsyncIteration
+        self._at += len(piece)
+        return piece
+
+
+@asynccontextmanager
+async def reaching(url: str, http: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    """The client of the broker, or one for where else the URL leads: to a store of files."""
+    if url.startswith("/"):
+        yield http
+        return
+    async with make_http(str(httpx.URL(url).join("/"))) as own:
+        yield own
+
+
+async def send_file(
+    http: httpx.AsyncClient, call: Call, source: Source, start: int, told: Callable[[int], object]
+) -> Answered:
+    """One try of a call whose body is the file from `start` on. Raises Transient, OSError."""
+    length = str(source.size - start)
+    times = httpx.Timeout(timing.REPLY_SECONDS, read=timing.KEPT_SECONDS)
+    headers = {**call.headers, "content-length": length}
+    request = http.build_request(call.method, call.path, headers=headers, timeout=times)
+    request.stream = _Part(source, start, told)
+    with _transport(http):
+        return _answered(await http.send(request))
+
+
+async def fetch_file(
+    http: httpx.AsyncClient, url: str, start: int, take: Callable[[bytes], Awaitable[None]]
+) -> None:
+    """Have `take` get the file from `start` on, as it comes. Raises Transient, and PxBoxErrors."""
+    headers = {"accept-encoding": "identity"}
+    if start:
+        headers["range"] = f"bytes={start}-"
+    times = httpx.Timeout(timing.REPLY_SECONDS)
+    request = http.build_request("GET", url, headers=headers, timeout=times)
+    with _transport(http):
+        response = await http.send(request, stream=True)
+        try:
+            if not 200 <= response.status_code < 300:
+                await response.aread()
+                read_reply(_answered(response))
+            # Who does not know of ranges sends it from its beginning.
+            await _take_all(response, start if response.status_code == 200 else 0, take)
+        finally:
+            with anyio.CancelScope(shield=True):
+                await response.aclose()
+
+
+async def _take_all(
+    response: httpx.Response, unwanted: int, take: Callable[[bytes], Awaitable[None]]
+) -> None:
+    failure: Exception | None = None
+    try:
+        async for piece in response.aiter_raw():
+            rest, unwanted = piece[unwanted:], max(0, unwanted - len(piece))
+            if rest and failure is None:
+                try:
+                    await take(rest)
+                except Exception as error:
+                    # To the end of what is closed: generators that are left unfinished make trio
+                    # warn.
+                    failure = error
+                    await response.aclose()
+    except (httpx.TransportError, httpx.StreamError):
+        if failure is None:
+            raise
+    if failure is not None:
+        raise failure
+
+
+@contextmanager
+def _transport(http: httpx.AsyncClient) -> Iterator[None]:
+    """What goes wrong on the way as Transient."""
+    try:
+        yield
+    except httpx.TransportError as error:
+        detail = f"no answer from {http.base_url}: {str(error) or type(error).__name__}"
+        raise Transient(Unreachable(detail, retryable=True)) from None
+
+
 def _request(http: httpx.AsyncClient, call: Call) -> httpx.Request:
     headers = dict(call.headers)
     if call.content is not None:
@@ -65,12 +165,8 @@ def _request(http: httpx.AsyncClient, call: Call) -> httpx.Request:
 
 async def send(http: httpx.AsyncClient, call: Call) -> Answered:
     """One try of a call. Raises Transient where nobody answered."""
-    try:
-        response = await http.send(_request(http, call))
-    except httpx.TransportError as error:
-        detail = f"no answer from {http.base_url}: {str(error) or type(error).__name__}"
-        raise Transient(Unreachable(detail, retryable=True)) from None
-    return _answered(response)
+    with _transport(http):
+        return _answered(await http.send(_request(http, call)))
 
 
 @asynccontextmanager
@@ -122,4 +218,5 @@ def _answered(response: httpx.Response) -> Answered:
         headers.get("content-type", ""),
         response.content if response.is_stream_consumed else b"",
         headers.get("retry-after"),
+        headers,
     )

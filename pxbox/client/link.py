@@ -42,7 +42,7 @@ _WITHOUT_KEY = frozenset({
     "getFlowTimeline", "getFlowHistory", "getRequestTimeline", "getEntityTimeline", "putDraft",
     "getDraft", "deleteDraft", "checkpointFlow", "openSession", "renewSession",
     "closeSession", "leaseFlows", "handBack",
-    "eraseEntity", "exportRequests", "runRetention",
+    "getFile", "eraseEntity", "exportRequests", "runRetention",
 })  # fmt: skip
 
 

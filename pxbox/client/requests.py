@@ -28,15 +28,17 @@ AsSchema = type[Any] | Mapping[str, Any] | bool
 class Details(TypedDict, total=False):
     """What can be said of a question beside its schema and its addressees.
 
-    `deadline`, a moment or how long from now, closes the request; `attention` only signals.
+    `title` is what lists show, in place of the schema's own. `deadline`, a moment or how long from
+    now, closes the request; `attention` only signals.
     `prefill` and `ui_hints` are for the form. `claim_ttl` is in seconds. `key` names the question:
     whoever asks again with the same key and the same question within 24 hours, be it after a
     restart, gets the request that is there; another question with it is a Conflict. `subject` is
     what it is about: while a request with it is open, that one is returned. `why` and `context` are
     for the responder, Markdown; `escalate` has steps as in the contract; `default_answer` stands at
-    the deadline.
+    the deadline. `files_policy` says which files an answer may refer to.
     """
 
+    title: str | None
     deadline: datetime | timedelta | None
     attention: datetime | None
     prefill: Any
@@ -52,6 +54,7 @@ class Details(TypedDict, total=False):
     no_self_answer: bool | None
     escalate: Sequence[Mapping[str, Any]] | None
     default_answer: Any
+    files_policy: Mapping[str, Any] | None
 
 
 class Answer(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -164,9 +167,16 @@ class Requests:
         """Give a claim back. Raises Conflict."""
         return await self._px.carry_out("releaseRequest", {"id": id}, wire.RequestSummary)
 
-    async def answer(self, id: str, data: Any, *, key: str | None = None) -> wire.Response:
-        """Answer it. Raises ValidationFailed with every error, and Conflict."""
+    async def answer(
+        self, id: str, data: Any, *, files: Sequence[str] = (), key: str | None = None
+    ) -> wire.Response:
+        """Answer it; `files` are ids of such as were uploaded and are not in `data`.
+
+        Raises ValidationFailed with every error, and Conflict.
+        """
         input = {"id": id, "payload": to_json(data)}
+        if files:
+            input["files"] = list(files)
         return await self._px.carry_out("postResponse", input, wire.Response, key)
 
     async def decline(self, id: str, reason: str | None = None) -> wire.RequestSummary:
@@ -244,8 +254,9 @@ class Requests:
 def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, Any]:
     """The input of createRequest."""
     prefill, default = details.get("prefill"), details.get("default_answer")
+    title = details.get("title")
     input: dict[str, Any] = {
-        "schema": shape.schema,
+        "schema": shape.schema if title is None else _titled(shape.schema, title),
         "to": to if isinstance(to, str) else list(to),
         **deadline_of(details.get("deadline")),
         "attentionAt": aware(details.get("attention")),
@@ -260,9 +271,18 @@ def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, A
         "subjectKey": details.get("subject"),
         "noSelfAnswer": details.get("no_self_answer"),
         "escalate": details.get("escalate"),
+        "filesPolicy": details.get("files_policy"),
         "defaultAnswer": None if default is None else to_json(default),
     }
     return {name: value for name, value in input.items() if value is not None}
+
+
+def _titled(schema: Mapping[str, Any] | bool, title: str) -> dict[str, Any]:
+    """The schema with this title. `true` is the schema `{}`, and `false` one that lets nothing
+    pass."""
+    if isinstance(schema, bool):
+        return {"title": title} if schema else {"title": title, "not": {}}
+    return {**schema, "title": title}
 
 
 _OUTCOMES: dict[Status, tuple[type[NoAnswer], str]] = {

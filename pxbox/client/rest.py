@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -70,8 +70,12 @@ ROUTES: dict[str, tuple[str, str]] = {
     "putSchema": ("PUT", "/v1/schemas/{name}"),
     "getSchema": ("GET", "/v1/schemas/{name}"),
     "signFile": ("POST", "/v1/files/sign"),
+    "getFile": ("GET", "/v1/files/{id}"),
     "createTicket": ("POST", "/v1/ws/ticket"),
 }
+
+BY_QUERY = frozenset({"signFile"})
+"""What is no GET and takes its input in the query regardless, without a body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +99,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """What came back, from the broker or from what stands between."""
+    """What came back, from the broker or from what stands between. `headers` have lower-case
+    names."""
 
     status: int
     content_type: str
     body: bytes
     retry_after: str | None
+    headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def by_the_broker(self) -> bool:
@@ -127,7 +133,7 @@ def call_of(op: str, input: bytes, headers: Mapping[str, str], prefer: Prefer | 
     if prefer is not None:
         sent["prefer"] = f"wait={prefer.seconds}"
         wait = prefer.seconds
-    if method == "POST" or (method == "PUT" and members):
+    if op not in BY_QUERY and (method == "POST" or (method == "PUT" and members)):
         sent["content-type"] = "application/json"
         return Call(method, path, sent, None, msgspec.json.encode(members), wait)
     query = {name: _text(raw) for name, raw in members.items() if bytes(raw) != b"null"}

@@ -14,7 +14,7 @@ MOST_SECONDS = 15.0
 # Nobody is waited for longer than this, whatever a gateway asks for.
 MOST_RETRY_AFTER_SECONDS = 120.0
 
-TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+TRANSIENT = frozenset({408, 423, 425, 429, 500, 502, 503, 504})
 
 
 class Transient(Exception):

@@ -22,6 +22,7 @@ from pxbox.client.link import Token
 from pxbox.client.marks import Action
 from pxbox.client.requests import Addressees, Answer, AsSchema, Details, RequestHandle
 from pxbox.client.stream import EventStream
+from pxbox.client.sync_files import SyncFiles
 from pxbox.client.sync_flows import SyncFlows
 from pxbox.model import wire
 from pxbox.model.entity import EntityKind
@@ -124,9 +125,11 @@ class SyncRequests:
         """Give a claim back. Raises Conflict."""
         return self._loop.run(lambda: self._requests.release(id))
 
-    def answer(self, id: str, data: Any, *, key: str | None = None) -> wire.Response:
+    def answer(
+        self, id: str, data: Any, *, files: Sequence[str] = (), key: str | None = None
+    ) -> wire.Response:
         """Answer it. Raises ValidationFailed with every error, and Conflict."""
-        return self._loop.run(lambda: self._requests.answer(id, data, key=key))
+        return self._loop.run(lambda: self._requests.answer(id, data, files=files, key=key))
 
     def decline(self, id: str, reason: str | None = None) -> wire.RequestSummary:
         """Say that no answer will come from here. Raises Conflict."""
@@ -306,6 +309,7 @@ class PxBox:
     entities: SyncEntities
     flows: SyncFlows
     marks: SyncMarks
+    files: SyncFiles
 
     def __init__(
         self, url: str = DEFAULT_URL, token: Token = "", *, patience: float = PATIENCE_SECONDS
@@ -333,6 +337,7 @@ class PxBox:
         self.entities = SyncEntities(self._loop, self._px)
         self.flows = SyncFlows(self._loop, self._px)
         self.marks = SyncMarks(self._loop, self._px)
+        self.files = SyncFiles(self._loop, self._px)
         return self
 
     def __exit__(

@@ -25,5 +25,7 @@ POLL_SECONDS = 25
 RELOAD_SECONDS = 5.0
 # For a REST reply, beyond what a long poll may take.
 REPLY_SECONDS = 30.0
+# For the answer to an upload, once all has been sent: the broker may have to read it all again.
+KEPT_SECONDS = 120.0
 # The contract allows a membership to be this old, and a little more for the way.
 MEMBERSHIP_SECONDS = 2.5

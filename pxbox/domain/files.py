@@ -114,6 +114,12 @@ class Arrival:
         self._head = b""
         self._sniffed = False
 
+    def resume(self, came: int, head: bytes) -> None:
+        """So many bytes have come before, and were judged; they begin with `head`."""
+        self._left -= came
+        self._head = head[:HEAD_BYTES]
+        self._sniffed = len(self._head) == HEAD_BYTES
+
     def take(self, data: bytes) -> None:
         """Judge what comes next. Raises FileRefused; nothing more is to be taken then."""
         self._left -= len(data)

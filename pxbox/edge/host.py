@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import trio
@@ -105,12 +104,12 @@ class _AppTasks:
         self._nursery.start_soon(self._run, app, scope, events, send)
 
         async def put(event: ASGIReceiveEvent) -> None:
-            # hypercorn says so from within the app's own last send. An app that answered before it
-            # had read all would wait here for room that only itself could make.
             if event["type"] == "http.disconnect":
+                # The app itself comes here, when it answers before all of a body came: what it did
+                # not take still fills the channel, and it would wait for itself.
                 to_app.close()
                 return
-            with suppress(trio.ClosedResourceError):
+            with suppress(trio.BrokenResourceError, trio.ClosedResourceError):
                 await to_app.send(event)
 
         return put
@@ -122,9 +121,15 @@ class _AppTasks:
         events: trio.MemoryReceiveChannel[ASGIReceiveEvent],
         send: Callable[[ASGISendEvent | None], Awaitable[None]],
     ) -> None:
+        async def receive() -> ASGIReceiveEvent:
+            try:
+                return await events.receive()
+            except trio.EndOfChannel:
+                return {"type": "http.disconnect"}
+
         try:
-            receive = partial(_receive, events)
-            await app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
+            with events:
+                await app(scope, receive, send, trio.to_thread.run_sync, trio.from_thread.run)
         except Exception as error:
             self._on_error(self._peer, error)
         await send(None)
@@ -137,10 +142,3 @@ class _AppTasks:
 
     async def __aexit__(self, *exc_info: object) -> None:
         return None
-
-
-async def _receive(events: trio.MemoryReceiveChannel[ASGIReceiveEvent]) -> ASGIReceiveEvent:
-    try:
-        return await events.receive()
-    except trio.EndOfChannel:
-        return {"type": "http.disconnect"}

@@ -193,6 +193,30 @@ class StorageFull(PxError):
     code = "storage_full"
 
 
+class UploadLocked(PxError):
+    """Another connection is uploading this file."""
+
+    code = "upload_locked"
+
+
+class OffsetConflict(PxError):
+    """The upload stands elsewhere than where it was to go on: `offset` is where."""
+
+    code = "offset_conflict"
+
+
+class UploadGone(PxError):
+    """The upload cannot be gone on with: its time is over, or its request was closed."""
+
+    code = "upload_gone"
+
+
+class UnsupportedVersion(PxError):
+    """The tus protocol in a version that is not spoken here."""
+
+    code = "unsupported_version"
+
+
 class InvalidAnswer(PxError):
     """The answer does not satisfy the request's schema; `errors` says where."""
 

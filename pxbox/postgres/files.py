@@ -75,6 +75,10 @@ class FileTable:
         """Forget an orphan as it was seen; False where it was uploaded meanwhile."""
         return await self._reader.fetch_one("forget_file", orphan.id, orphan.blob) is not None
 
+    async def withdraw(self, id: str) -> bool:
+        """Forget a file that was signed for; False where it was uploaded, or is gone."""
+        return await self._reader.fetch_one("forget_file", id, None) is not None
+
     async def named(self, blobs: Sequence[str]) -> frozenset[str]:
         """Which of these keys belong to files."""
         rows = await self._reader.fetch("named_blobs", list(blobs))

@@ -29,6 +29,7 @@ from pxbox.rest import pages
 from pxbox.rest.call import RestCall, RestReply, refuse_members, reply_problem
 from pxbox.rest.contents import with_contents
 from pxbox.rest.logins import LOGIN_ROUTES, Door, Visit
+from pxbox.rest.resumable import with_resumable
 from pxbox.rest.routes import ROUTES, Route, serve
 from pxbox.service import logins
 from pxbox.service.core import Parts
@@ -75,8 +76,9 @@ def make_app(surface: Surface) -> QuartTrio:
     # A redirect to the merged path would go wherever the caller's Host header says.
     app.url_map.merge_slashes = False
     routed = _undecoded(app.asgi_app)
-    app.asgi_app = with_contents(  # type: ignore[assignment, method-assign]
-        routed, surface.parts, surface.on_request, surface.on_fault
+    around = (surface.parts, surface.on_request, surface.on_fault)
+    app.asgi_app = with_resumable(  # type: ignore[assignment, method-assign]
+        with_contents(routed, *around), *around
     )
     return app
 

@@ -127,6 +127,7 @@ ROUTES = (
     Route("POST", "/v1/workers/{id}/lease", "leaseFlows"),
     Route("POST", "/v1/workers/{id}/handBack", "handBack"),
     Route("POST", "/v1/files/sign", "signFile", 201, by_query=True),
+    Route("GET", "/v1/files/{id}", "getFile"),
     Route("POST", "/v1/ws/ticket", "createTicket", 201),
 )
 
@@ -141,12 +142,14 @@ _CARRYING = "|".join(
 _CARRIES = re.compile(rf"(?:https?://[^/]*)?(?:{_CARRYING})(?:\?.*)?".encode(), re.DOTALL)
 
 
-_UPLOADS = re.compile(rb"(?:https?://[^/]*)?/v1/files/[^/?]+/content(?:\?.*)?", re.DOTALL)
+_UPLOADS = re.compile(rb"(?:https?://[^/]*)?/v1/files/[^/?]+/(content|tus)(?:\?.*)?", re.DOTALL)
+_UPLOADING = {b"content": {b"PUT"}, b"tus": {b"PATCH", b"POST"}}
 
 
 def carries_file(method: bytes, target: bytes) -> bool:
     """Whether this request is to have a file as its body."""
-    return method == b"PUT" and _UPLOADS.fullmatch(target) is not None
+    match = _UPLOADS.fullmatch(target)
+    return match is not None and method in _UPLOADING[match[1]]
 
 
 def carries_payload(method: bytes, target: bytes) -> bool:

@@ -22,6 +22,7 @@ from actors import (
 from actors import Draining as SystemDraining
 from actors.journal import Journal
 from pxbox.behaviors.durable import IDEMPOTENCY, Once
+from pxbox.blobs.resumable import Drafts
 from pxbox.blobs.storage import Storage
 from pxbox.domain.access import Caller
 from pxbox.domain.inbox import Thresholds
@@ -59,13 +60,15 @@ _MOST_KEY = 255
 
 @dataclass(frozen=True, slots=True)
 class Files:
-    """What the operations on files work with. `most_bytes` is the largest file that is taken."""
+    """What the operations on files work with. `most_bytes` is the largest file that is taken;
+    `drafts` are uploads that can be gone on with, None where the storage has none."""
 
     table: FileTable
     storage: Storage
     adoptions: Adoptions
     most_bytes: int
     now: Callable[[], datetime]
+    drafts: Drafts | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from datetime import timedelta
 from pxbox.blobs.storage import Storage
 from pxbox.domain import access
 from pxbox.domain import files as domain
+from pxbox.domain.access import Caller
 from pxbox.domain.file_places import referred_files
 from pxbox.model import wire
 from pxbox.model.errors import (
@@ -29,6 +30,8 @@ from pxbox.service.schemas import Schemas
 
 UPLOAD_SECONDS = 3600
 """How long after it was signed for an upload may begin."""
+RESUME_SECONDS = 24 * 3600
+"""How long after that one that was cut off can be gone on with."""
 
 
 async def sign(parts: Parts, call: Call) -> Outcome:
@@ -50,7 +53,9 @@ async def sign(parts: Parts, call: Call) -> Outcome:
     if input.size > parts.files.most_bytes:
         most = parts.files.most_bytes // MEGABYTE
         raise domain.refused("/size", f"must be at most {most} MB on this broker", "maxFileMB")
-    until = parts.journal.now() + timedelta(seconds=UPLOAD_SECONDS)
+    now, drafts = parts.journal.now(), parts.files.drafts
+    until = now + timedelta(seconds=UPLOAD_SECONDS)
+    resumed_until = now + timedelta(seconds=RESUME_SECONDS)
     file = SignedFile(new_ulid(), request.id, responder.entity, name, mime, input.size, until, None)
     if not await parts.files.table.sign(file, domain.UNUSED_PER_FILE * policy.max_files):
         raise FileRefused("too many files were signed for already; refer to some of those")
@@ -61,9 +66,35 @@ async def sign(parts: Parts, call: Call) -> Outcome:
         put_url=upload.url,
         put_headers=dict(upload.headers),
         get_url=storage.presign_get(file.id, until),
+        resume_url=drafts.links.sign("tus", file.id, resumed_until) if drafts else None,
         expires_at=until,
     )
     return Outcome(signed)
+
+
+async def read(parts: Parts, call: Call) -> Outcome:
+    """A file that was uploaded, for whoever may read the answer that refers to it, and for who
+    uploaded it; replies `FileView`. Raises NotFound."""
+    input = call.input
+    assert isinstance(input, wire.GetFile)
+    file = await find(parts, input.id)
+    request = await parts.views.request(file.request_id)
+    if request is None or not _may_read(call.caller, file, request):
+        raise NotFound("no such file")
+    kept = file.kept
+    if kept is None and request.status in OPEN:
+        kept = await parts.files.adoptions.find(file)
+    if kept is None:
+        raise NotFound("no such file")
+    return Outcome(file_view(kept, file_url(parts.files, file.id)))
+
+
+def _may_read(caller: Caller, file: SignedFile, request: Request) -> bool:
+    referred = any(one.id == file.id for one in request.files)
+    if referred and access.may_read_answer(caller, request):
+        return True
+    mine = caller.entity is not None and caller.entity.id == file.entity
+    return mine and access.may_answer(caller, request)
 
 
 async def receive(
@@ -75,7 +106,7 @@ async def receive(
     `data` raises: then nothing of it is kept.
     """
     parts.files.storage.links.check("put", file_id, query, parts.journal.now())
-    file = await _find(parts, file_id)
+    file = await find(parts, file_id)
     request = await parts.views.request(file.request_id)
     if request is None or (request.status not in OPEN and file.kept is None):
         status = "gone" if request is None else request.status
@@ -101,7 +132,7 @@ async def download(parts: Parts, file_id: str, query: Mapping[str, str]) -> Down
     Raises FileUrlRefused, NotFound, and what looking at an upload raises (`Adoptions.find`).
     """
     parts.files.storage.links.check("get", file_id, query, parts.journal.now())
-    file = await _find(parts, file_id)
+    file = await find(parts, file_id)
     found = None
     if file.kept is not None or await _is_open(parts, file):
         found = await parts.files.adoptions.find(file)
@@ -115,7 +146,8 @@ async def _is_open(parts: Parts, file: SignedFile) -> bool:
     return request is not None and request.status in OPEN
 
 
-async def _find(parts: Parts, file_id: str) -> SignedFile:
+async def find(parts: Parts, file_id: str) -> SignedFile:
+    """A file that was signed for. Raises NotFound."""
     file = (await parts.files.table.find([file_id])).get(file_id) if is_ulid(file_id) else None
     if file is None:
         raise NotFound("no such file")

@@ -105,6 +105,7 @@ _TABLE = (
     ),
     Operation("updateInquiries", wire.UpdateInquiries, (RESPOND,), marks.update_many),
     Operation("signFile", wire.SignFile, (RESPOND,), files.sign),
+    Operation("getFile", wire.GetFile, (REQUEST, RESPOND, ADMIN), files.read),
     Operation("validate", wire.Validate, (), validate.validate),
     Operation("putSchema", wire.PutSchema, (ADMIN,), registry.put),
     Operation("getSchema", wire.GetSchema, (REQUEST, ADMIN), registry.read),

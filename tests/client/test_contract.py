@@ -20,7 +20,7 @@ from pxbox.client.errors import PxBoxError, from_problem
 from pxbox.client.events import Event, MembershipEvent, Position, RequestEvent, decode_event
 from pxbox.client.frames import Frame, Parts
 from pxbox.client.link import MOST_CHANNELS
-from pxbox.client.rest import ROUTES, call_of
+from pxbox.client.rest import BY_QUERY, ROUTES, call_of
 from pxbox.client.retry import MOST_RETRY_AFTER_SECONDS, Backoff, Transient, judge, seconds_of
 from tests.contract.documents import examples
 
@@ -39,6 +39,19 @@ def test_every_operation_has_its_route() -> None:
     # The asker's cancel by its other name.
     del promised["cancelInquiry"]
     assert promised == ROUTES
+
+
+def test_what_goes_in_the_query_is_what_the_contract_has_there() -> None:
+    document = load("openapi.json")
+    in_query = set()
+    for op, (method, path) in ROUTES.items():
+        call = document["paths"][path][method.lower()]
+        names = [one["$ref"].rpartition("/")[2] for one in call.get("parameters", ())]
+        places = {document["components"]["parameters"][name]["in"] for name in names}
+        if method != "GET" and "query" in places:
+            in_query.add(op)
+            assert "requestBody" not in call
+    assert in_query == BY_QUERY
 
 
 @pytest.mark.parametrize("code", load("errors.json"))
@@ -63,6 +76,8 @@ def test_addresses_are_encoded_into_paths_and_the_rest_goes_where_it_belongs() -
     assert call.query == {"limit": "5"}
     call = call_of("postResponse", b'{"id": "R", "payload": {"a": 1}}', {}, None)
     assert (call.path, call.content) == ("/v1/requests/R/response", b'{"payload":{"a": 1}}')
+    call = call_of("signFile", b'{"requestId": "R", "size": 5}', {}, None)
+    assert (call.query, call.content) == ({"requestId": "R", "size": "5"}, None)
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ SERVICE = {
     "/asyncapi.json",
     "/docs",
     "/v1/files/{id}/content",
+    "/v1/files/{id}/tus",
 } | {path for _, path in LOGINS}
 
 CALLS: dict[tuple[str, str], Json] = {

@@ -115,6 +115,8 @@ def test_close_codes_say_by_their_range_whether_to_reconnect() -> None:
         ("payloadBytes", "pxbox.settings", "Settings().max_payload_bytes"),
         ("fileNameCharacters", "pxbox.domain.files", "MOST_NAME"),
         ("uploadSeconds", "pxbox.service.files", "UPLOAD_SECONDS"),
+        ("resumeSeconds", "pxbox.service.files", "RESUME_SECONDS"),
+        ("uploadSilenceSeconds", "pxbox.rest.resumable", "SILENCE_SECONDS"),
         ("downloadSeconds", "pxbox.service.requests", "DOWNLOAD_SECONDS"),
         ("partsSeconds", "pxbox.settings", "Settings().parts_seconds"),
         ("partsPerPayload", "pxbox.ws.parts", "MOST_PARTS"),

@@ -96,6 +96,36 @@ async def test_a_file_is_uploaded_referred_to_and_read_by_the_asker(broker: Brok
     assert "signature" not in row["holds"], "no URL is ever kept"
 
 
+async def test_a_url_for_a_file_is_for_who_may_read_the_answer_and_who_uploaded_it(
+    broker: Broker,
+) -> None:
+    ada, bob = await broker.user(), await broker.user()
+    id = (await broker.asker().ask([ada, bob], schema=PHOTO, filesPolicy=POLICY))["id"]
+    mine, other = broker.responder(ada), broker.responder(bob)
+    photo, unused = await sign(mine, id), await sign(mine, id)
+    everybody = (mine, other, broker.asker(), broker.asker("another"))
+
+    async def readers(file: Any) -> list[bool]:
+        may = []
+        for client in everybody:
+            try:
+                view = await client.call("getFile", id=file["fileId"])
+            except NotFound:
+                may.append(False)
+            else:
+                assert await read(broker, view["url"]) == PNG
+                may.append(True)
+        return may
+
+    assert await readers(photo) == [False] * 4, "there is nothing yet"
+    for signed in (photo, unused):
+        await upload(broker, signed["putUrl"])
+    assert await readers(photo) == [True, False, False, False]
+    await mine.call("postResponse", id=id, payload={"photo": photo["fileId"]})
+    assert await readers(photo) == [True, False, True, False]
+    assert await readers(unused) == [True, False, False, False]
+
+
 async def test_files_beside_the_payload_are_part_of_the_answer(broker: Broker) -> None:
     mine, id = await asked(broker)
     one, other = [await sign(mine, id, name=f"{name}.png") for name in "ab"]

@@ -85,7 +85,8 @@ def _call_of(request: httpx.Request) -> Json | None:
     # A path of no variables comes before one that has some.
     for template in sorted(_PATHS, key=lambda one: one.count("{")):
         if _PATHS[template].fullmatch(path):
-            call: Json | None = DOCUMENT["paths"][template].get(method)
+            calls = DOCUMENT["paths"][template]
+            call: Json | None = calls.get(request.method.lower()) or calls.get(method)
             return call
     return None
 

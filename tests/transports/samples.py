@@ -58,6 +58,7 @@ SAMPLES: dict[str, tuple[str, Json]] = {
     "signFile": ("ana", {
         "requestId": "$request", "name": "a.png", "contentType": "image/png", "size": 8,
     }),
+    "getFile": ("asker", {"id": "$request"}),
     "validate": ("asker", {"schema": SCHEMA, "data": {"dish": "pie"}}),
     "createEntity": ("admin", {
         "kind": "user", "handle": "$handle", "aliases": ["mailto:$handle@example.org"],

@@ -35,6 +35,14 @@ async def test_a_file_goes_up_and_comes_down_without_a_token(
         answer = await ana.done("postResponse", id=file["requestId"], payload=payload)
         assert answer["files"][0]["sha256"] == up.json()["sha256"]
         read = await asker.done("getResponse", id=file["requestId"])
+        async with asker.socket() as socket:
+            by_socket = await socket.command("getFile", {"id": file["fileId"]})
+        by_rest = await asker.done("getFile", id=file["fileId"])
+        for one in (by_socket, by_rest, *read["files"]):
+            url = one.pop("url")
+            one["url"] = url.partition("?")[0]
+        assert by_socket == by_rest == read["files"][0]
+        read["files"][0]["url"] = url
     async with shared_broker.rest() as client:
         down = await client.get(read["files"][0]["url"])
         assert (down.status_code, down.content) == (200, PNG)

@@ -25,7 +25,14 @@ from pxbox.model.wire.entities import (
     Member,
     Membership,
 )
-from pxbox.model.wire.files import FileSigned, FilesPolicy, FilesPolicyView, FileView, SignFile
+from pxbox.model.wire.files import (
+    FileSigned,
+    FilesPolicy,
+    FilesPolicyView,
+    FileView,
+    GetFile,
+    SignFile,
+)
 from pxbox.model.wire.inbox import (
     DeleteDraft,
     Draft,
@@ -139,6 +146,7 @@ __all__ = [
     "GetDraft",
     "GetEntity",
     "GetEntityTimeline",
+    "GetFile",
     "GetRequest",
     "GetRequestTimeline",
     "GetResponse",

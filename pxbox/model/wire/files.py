@@ -30,6 +30,10 @@ class SignFile(Input):
     size: Annotated[int, Meta(ge=0)]
 
 
+class GetFile(Input):
+    id: str
+
+
 class FilesPolicyView(Reply):
     """The whole policy: what its asker did not say is filled in."""
 
@@ -52,10 +56,12 @@ class FileView(Reply):
 
 
 class FileSigned(Reply):
-    """Where the file is to be uploaded, with which headers, beginning before `expires_at`."""
+    """Where the file is to be uploaded, with which headers, beginning before `expires_at`; by
+    `resume_url` in parts, None where the broker takes none."""
 
     file_id: str
     put_url: str
     put_headers: dict[str, str]
     get_url: str
+    resume_url: str | None
     expires_at: datetime

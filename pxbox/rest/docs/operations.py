@@ -30,7 +30,7 @@ from pxbox.rest.docs.schemas import (
 )
 
 Document = dict[str, Any]
-METHODS = ("get", "post", "put", "delete")
+METHODS = ("get", "head", "options", "post", "put", "patch", "delete")
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
