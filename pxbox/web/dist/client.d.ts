@@ -275,7 +275,7 @@ export type AskedPage = {
     /** The head of each feeding channel, by the channel's name. */
     positions: Record<string, number>;
 };
-/** Where a file is to be uploaded. Both URLs count for this file and one purpose alone, without a token: who has one may use it. */
+/** Where a file is to be uploaded. Each URL counts for this file and one purpose alone, without a token: who has one may use it. */
 export type FileSigned = {
     /** What the answer refers to the file by. */
     fileId: Ulid;
@@ -285,6 +285,8 @@ export type FileSigned = {
     putHeaders: Record<string, string>;
     /** GET them here once all have arrived. */
     getUrl: string;
+    /** The same file by the tus protocol 1.0.0, for 24 hours: cut off, it is gone on with. As the upload itself (`uploadUrl`), or as where one is created (`endpoint`). null where the broker takes no uploads in parts. */
+    resumeUrl: string | null;
     /** Until when the upload may begin. */
     expiresAt: string;
 };
