@@ -179,8 +179,8 @@ class Play:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--readers", type=int, default=200, help="readers of one channel")
     parser.add_argument("--rate", type=float, default=20.0, help="requests a second")
-    parser.add_argument("--seconds", type=float, default=8.0, help="of a round")
-    parser.add_argument("--rounds", type=int, default=5, help="of each kind, taking turns")
+    parser.add_argument("--seconds", type=float, default=20.0, help="of a round")
+    parser.add_argument("--rounds", type=int, default=3, help="of each kind, taking turns")
 
 
 async def run(args: SlowOptions) -> None:

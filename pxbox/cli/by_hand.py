@@ -18,6 +18,7 @@ from pxbox.cli.form.sheet import Sheet
 from pxbox.cli.form.walk import Walk
 from pxbox.cli.prompts import Form
 from pxbox.cli.review import called, say_errors, show
+from pxbox.cli.show import mark_opened
 from pxbox.cli.terminal import clean, note, note_prose
 from pxbox.cli.times import shown
 from pxbox.cli.where import Where
@@ -94,6 +95,7 @@ async def _claim(px: AsyncPxBox, id: str) -> tuple[wire.RequestDetail, bool]:
         )
     was_pending = request.status is Status.PENDING
     await px.requests.claim(id)
+    await mark_opened(px, request)
     return request, was_pending
 
 

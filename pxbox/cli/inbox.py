@@ -11,7 +11,15 @@ from cyclopts import Parameter
 
 from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
-from pxbox.cli.listing import page_size, put_list, rows_shown, status_of, when
+from pxbox.cli.listing import (
+    concerned,
+    deadline_of,
+    page_size,
+    put_list,
+    rows_shown,
+    status_of,
+    when,
+)
 from pxbox.cli.names import Names, names_of
 from pxbox.cli.terminal import interactive, note, put_json
 from pxbox.cli.times import brief, read_moment
@@ -25,6 +33,7 @@ _LARGEST_PAGE = 200
 _NEVER = datetime.max.replace(tzinfo=UTC)
 
 SectionName = Literal["attention", "due-soon"]
+SortName = Literal["deadline", "attention", "created"]
 StatusName = Literal["pending", "claimed", "answered", "declined", "cancelled", "expired", "all"]
 
 
@@ -59,7 +68,7 @@ def inbox(
         str | None, Parameter(name="--from", metavar="SUB", show_default=False)
     ] = None,
     due: Annotated[str | None, Parameter(metavar="TIME", show_default=False)] = None,
-    sort: Literal["deadline", "attention", "created"] = "deadline",
+    sort: Annotated[SortName | None, Parameter(show_default=False)] = None,
     limit: Annotated[int | None, Parameter(metavar="N", show_default=False)] = None,
     page: Annotated[int, Parameter(metavar="N", show_default=False)] = 1,
     json: Switch = False,
@@ -94,7 +103,8 @@ def inbox(
     due
         Only what closes before this: 2h, 1d12h from now, or 17:30.
     sort
-        What comes first: the nearest deadline or attention time, or the newest.
+        What comes first: the nearest deadline (so it is for what is open) or attention time, or
+        the newest (so it is for the rest).
     limit
         So many at once; by default what fits on the screen, and 50 elsewhere.
     page
@@ -105,8 +115,8 @@ def inbox(
     if min(1 if limit is None else limit, page) < 1:
         raise CommandFailed("--limit and --page must be at least 1.", Exit.WRONG_CALL)
     wanted = _Filter(
-        entity, search, sort, page_size(limit) * page, section, unread, snoozed, deleted, tag,
-        requestor, _due(due),
+        entity, search, sort or _usual_sort(status), page_size(limit) * page, section, unread,
+        snoozed, deleted, tag, requestor, _due(due),
     )  # fmt: skip
     found, names = call(where, lambda px: _find(px, _statuses(status), wanted, named=not json))
     first = page_size(limit) * (page - 1) + 1
@@ -122,8 +132,15 @@ def inbox(
         of = f" of {found.total}{'' if found.total_exact else '+'}"
         note(rows_shown(first, len(found.items), of, page, more=found.total > last))
     if found.items and interactive():
-        note(f"`pxbox show {first}` shows row {first}, `pxbox answer {first}` answers it.")
+        open_ = found.items[0].status in OPEN
+        answers = f", `pxbox answer {first}` answers it" if open_ else ""
+        note(f"`pxbox show {first}` shows row {first}{answers}.")
     return Exit.DONE
+
+
+def _usual_sort(status: StatusName | None) -> SortName:
+    """Deadlines matter while they are to come."""
+    return "deadline" if status in {None, "pending", "claimed"} else "created"
 
 
 def _put(found: wire.InquiryPage, names: Names, first: int) -> None:
@@ -168,8 +185,7 @@ async def _find(
         epoch=first.epoch,
         positions=first.positions,
     )
-    holders = [item.claim.by for item in page.items if item.claim is not None]
-    return page, await names_of(px, holders) if named else {}
+    return page, await names_of(px, concerned(page.items)) if named else {}
 
 
 async def _read(px: AsyncPxBox, status: Status | None, wanted: _Filter) -> wire.InquiryPage:
@@ -233,7 +249,7 @@ def _row(item: wire.Inquiry, names: Names) -> tuple[str, ...]:
         item.title or "",
         item.requestor,
         status,
-        when(item.deadline_at),
+        deadline_of(item),
         when(item.created_at),
-        "" if item.read else "new",
+        "" if item.read or item.closed_at is not None else "new",
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from shutil import get_terminal_size
 
@@ -45,6 +45,9 @@ def put_list(
             put("\t".join(line))
         return
     rows.keep(ids, first)
+    title = columns.index(_TITLE)
+    for line in cleaned:
+        line[title] = line[title] or "(no title)"
     numbered = [[str(first + place), *line] for place, line in enumerate(cleaned)]
     _draw(("#", *columns), numbered)
 
@@ -96,11 +99,25 @@ def _cell(text: str, width: int) -> str:
 
 
 def status_of(item: wire.RequestSummary, names: Names) -> str:
-    """How it stands; of a claim also whose it is, where that may be known."""
+    """How it stands; of a claim also whose it is, of what is closed by whom and since when, where
+    that may be known."""
     status = item.status.lower()
+    if item.closed_at is not None:
+        by = f" by {names[item.closed_by]}" if item.closed_by in names else ""
+        return f"{status}{by} {brief(item.closed_at)}"
     if item.claim is None:
         return status
     return f"{status} by {names.get(item.claim.by, 'another')}"
+
+
+def deadline_of(item: wire.RequestSummary) -> str:
+    """Its deadline, while it matters."""
+    return when(item.deadline_at) if item.closed_at is None else ""
+
+
+def concerned(items: Iterable[wire.RequestSummary]) -> list[str | None]:
+    """Those whom `status_of` names."""
+    return [item.claim.by if item.claim is not None else item.closed_by for item in items]
 
 
 def when(moment: datetime | None) -> str:

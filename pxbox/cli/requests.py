@@ -8,7 +8,15 @@ from cyclopts import Parameter
 
 from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
-from pxbox.cli.listing import page_size, put_list, rows_shown, status_of, when
+from pxbox.cli.listing import (
+    concerned,
+    deadline_of,
+    page_size,
+    put_list,
+    rows_shown,
+    status_of,
+    when,
+)
 from pxbox.cli.names import Names, names_of
 from pxbox.cli.terminal import interactive, note, put_json
 from pxbox.cli.where import NOWHERE, Switch, Where
@@ -56,9 +64,8 @@ def requests(
     async def find(px: AsyncPxBox) -> tuple[wire.AskedPage, Names]:
         found = await _read(px, size * page, status and status.upper(), reached, tag)
         found.items = found.items[size * (page - 1) :]
-        holders = [item.claim.by for item in found.items if item.claim is not None]
         asked = [id for item in found.items for id in item.to]
-        return found, {} if json else await names_of(px, [*holders, *asked])
+        return found, {} if json else await names_of(px, [*concerned(found.items), *asked])
 
     found, names = call(where, find)
     if json:
@@ -104,7 +111,7 @@ def _row(item: wire.AskedRequest, names: Names) -> tuple[str, ...]:
         item.title or "",
         ", ".join(names.get(id, id) for id in item.to),
         status_of(item, names),
-        when(item.deadline_at) if item.closed_at is None else "",
+        deadline_of(item),
         when(item.created_at),
         item.delivery.reached if item.closed_at is None else "",
     )

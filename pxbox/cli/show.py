@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import msgspec
 
 from pxbox.cli.calling import call
 from pxbox.cli.exits import Exit
-from pxbox.cli.form.sheet import Sheet
-from pxbox.cli.form.view import View, words_for
 from pxbox.cli.names import Names, names_of
+from pxbox.cli.outline import outline
 from pxbox.cli.rows import Id
 from pxbox.cli.terminal import (
     interactive,
@@ -26,7 +27,6 @@ from pxbox.model import wire
 from pxbox.model.decoding import decode_json
 from pxbox.model.request import OPEN, Status
 
-_MOST_OPTIONS = 8
 _TIMELINE = ("AT", "WHAT", "BY", "CLIENT", "TOKEN", "DETAIL")
 
 
@@ -59,7 +59,7 @@ def show(
             put(f"\n{heading}")
             put_prose(text)
     put("\nasks for")
-    put_pairs(_outline(request), indent="  ")
+    put_pairs(outline(decode_json(bytes(request.schema_payload))), indent="  ")
     if response is not None:
         put(f"\nanswer{_by(response, names)}")
         put(msgspec.json.format(bytes(response.payload), indent=2).decode())
@@ -138,8 +138,18 @@ async def _read(
     request = await px.requests.get(id)
     response = await _response(px, request)
     holder = request.claim.by if request.claim is not None else None
+    if named and interactive():
+        await mark_opened(px, request)
     concerned = (*request.to, holder, request.closed_by) if named else ()
     return request, response, await names_of(px, concerned)
+
+
+async def mark_opened(px: AsyncPxBox, request: wire.RequestDetail) -> None:
+    """A person has it before the eyes: to a responder it is new no more."""
+    if request.inquiry is not None and not request.inquiry.read:
+        # That it cannot be marked now is no reason not to show it.
+        with suppress(errors.PxBoxError):
+            await px.marks.read(request.id)
 
 
 async def _response(px: AsyncPxBox, request: wire.RequestDetail) -> wire.Response | None:
@@ -185,23 +195,3 @@ def _status(request: wire.RequestDetail, names: Names) -> str:
         by = f"by {names[request.closed_by]} " if request.closed_by in names else ""
         return f"{status} {by}{shown(request.closed_at)}"
     return f"{status}, to be claimed first" if request.claim_required else status
-
-
-def _outline(request: wire.RequestDetail) -> list[tuple[str, str]]:
-    """What the answer consists of, at its first level."""
-    sheet = Sheet(decode_json(bytes(request.schema_payload)))
-    view = sheet.view(sheet.schema)
-    found = []
-    for name, schemas in view.properties.items():
-        needed = ", required" if name in view.required else ""
-        found.append((name, _kind(sheet.view(*schemas)) + needed))
-    return found or [(_kind(view), "")]
-
-
-def _kind(view: View) -> str:
-    if view.options is not None:
-        labels = [option.label for option in view.options[:_MOST_OPTIONS]]
-        more = ", ..." if len(view.options) > _MOST_OPTIONS else ""
-        return f"{'one of ' if len(labels) > 1 else ''}{', '.join(labels)}{more}"
-    kinds = " or ".join(words_for(kind) for kind in sorted(view.kinds()))
-    return kinds or ("one of several forms" if view.alternatives else "anything")

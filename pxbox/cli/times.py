@@ -14,6 +14,8 @@ _DAY = re.compile(r"[0-9]{4}-?[0-9]{2}-?[0-9]{2}|[0-9]{4}-?W[0-9]{2}(-?[0-9])?")
 _STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 _UNITS_SHOWN = 2
 _MINUTE = 60
+_TEN_MINUTES = 600
+_HOUR = 3_600
 _LONGEST = timedelta(days=3_650)
 """Source: schemas/v1/CreateRequest.json, `deadlineIn`."""
 
@@ -75,12 +77,15 @@ def distance(moment: datetime, now: datetime | None = None) -> str:
 
 
 def brief(moment: datetime, now: datetime | None = None) -> str:
-    """The same as a column has it: `in 1h59m`, `5m ago`. How long ago something was matters less:
-    that has one unit."""
+    """The same as a column has it: `in 1h59m`, `in 12m`, `in 4m10s`, `5m ago`.
+
+    How long ago a thing was matters less: that has one unit.
+    """
     left = round((moment - (now or datetime.now(UTC))).total_seconds())
     if not left:
         return "now"
-    parts = _parts(abs(left))[: _UNITS_SHOWN if left > 0 else 1]
+    exact = left > 0 and not _TEN_MINUTES <= left < _HOUR
+    parts = _parts(abs(left))[: _UNITS_SHOWN if exact else 1]
     text = "".join(f"{count}{unit[0]}" for count, unit in parts)
     return f"in {text}" if left > 0 else f"{text} ago"
 

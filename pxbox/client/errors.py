@@ -11,6 +11,8 @@ from typing import Any
 
 from pxbox.model.errors import FieldError
 
+MOST_IN_TEXT = 3
+
 
 class PxBoxError(Exception):
     """Anything that went wrong. `problem` is the broker's document, empty where it sent none.
@@ -52,7 +54,14 @@ class Conflict(PxBoxError):
 
 
 class ValidationFailed(PxBoxError):
-    """What was sent is wrong; `errors` says where, each by its JSON Pointer."""
+    """What was sent is wrong; `errors` says where, each by its JSON Pointer. As text it has the
+    first of them."""
+
+    def __str__(self) -> str:
+        places = [f"{each.pointer or '(whole)'}: {each.message}" for each in self.errors]
+        more = f"; and {len(places) - MOST_IN_TEXT} more" if len(places) > MOST_IN_TEXT else ""
+        found = "; ".join(places[:MOST_IN_TEXT])
+        return f"{self.detail}: {found}{more}" if places else self.detail
 
     @property
     def errors(self) -> list[FieldError]:

@@ -28,7 +28,8 @@ AsSchema = type[Any] | Mapping[str, Any] | bool
 class Details(TypedDict, total=False):
     """What can be said of a question beside its schema and its addressees.
 
-    `deadline`, a moment or how long from now, closes the request; `attention` only signals.
+    `title` is what lists show, in place of the schema's own. `deadline`, a moment or how long from
+    now, closes the request; `attention` only signals.
     `prefill` and `ui_hints` are for the form. `claim_ttl` is in seconds. `key` names the question:
     whoever asks again with the same key and the same question within 24 hours, be it after a
     restart, gets the request that is there; another question with it is a Conflict. `subject` is
@@ -37,6 +38,7 @@ class Details(TypedDict, total=False):
     the deadline. `files_policy` says which files an answer may refer to.
     """
 
+    title: str | None
     deadline: datetime | timedelta | None
     attention: datetime | None
     prefill: Any
@@ -252,8 +254,9 @@ class Requests:
 def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, Any]:
     """The input of createRequest."""
     prefill, default = details.get("prefill"), details.get("default_answer")
+    title = details.get("title")
     input: dict[str, Any] = {
-        "schema": shape.schema,
+        "schema": shape.schema if title is None else _titled(shape.schema, title),
         "to": to if isinstance(to, str) else list(to),
         **deadline_of(details.get("deadline")),
         "attentionAt": aware(details.get("attention")),
@@ -272,6 +275,14 @@ def question(shape: Shape[Any], to: Addressees, details: Details) -> dict[str, A
         "defaultAnswer": None if default is None else to_json(default),
     }
     return {name: value for name, value in input.items() if value is not None}
+
+
+def _titled(schema: Mapping[str, Any] | bool, title: str) -> dict[str, Any]:
+    """The schema with this title. `true` is the schema `{}`, and `false` one that lets nothing
+    pass."""
+    if isinstance(schema, bool):
+        return {"title": title} if schema else {"title": title, "not": {}}
+    return {**schema, "title": title}
 
 
 _OUTCOMES: dict[Status, tuple[type[NoAnswer], str]] = {

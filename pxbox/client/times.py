@@ -8,7 +8,10 @@ from typing import Any
 
 
 def aware(when: datetime | None) -> datetime | None:
-    """The moment. Raises ValueError for one without an offset: whose clock would it be?"""
+    """The moment. Raises TypeError for what is none, and ValueError for one without an offset:
+    whose clock would it be?"""
+    if when is not None and not isinstance(when, datetime):
+        raise TypeError(f"a time is a datetime, a deadline also a timedelta, not {when!r}")
     if when is not None and when.tzinfo is None:
         raise ValueError("a time needs a UTC offset, such as that of datetime.now(UTC)")
     return when

@@ -25,7 +25,7 @@ from pxbox.flows.retry import NEVER, Retry
 from pxbox.flows.waiting import Asking, Child, SignalWait, Sleep, Waiting
 
 if TYPE_CHECKING:
-    from pxbox.flows.run import Run
+    from pxbox.flows.progress import Progress
 
 T = TypeVar("T")
 
@@ -37,18 +37,18 @@ class Context:
     """One run of one flow. Everything that has an effect, or is not the same every time, goes
     through here; what lies between has to be the same code on the same data."""
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
 
     @property
     def flow_id(self) -> str:
-        return self._run.flow_id
+        return self._progress.flow_id
 
     @property
     def state(self) -> dict[str, Any]:
         """What its author wants seen of it: shown with the flow, and given to migrations. A replay
         makes it anew."""
-        return self._run.state
+        return self._progress.state
 
     @overload
     async def ask(
@@ -87,25 +87,25 @@ class Context:
         plain JSON. Raises StepFailed after the last attempt; code that catches it and goes on has
         that recorded, and a flow that fails of it runs the step again when it is retried.
         """
-        run = self._run
-        key = run.key(name)
+        progress = self._progress
+        key = progress.key(name)
         what = _digest(key, arguments, named)
-        recorded = run.recorded_step(key, what)
+        recorded = progress.recorded_step(key, what)
         if recorded is not None:
             return _result(key, recorded.result)
-        await run.may_begin()
+        await progress.may_begin()
         if _takes_key(function):
-            named = {**named, "idempotency_key": f"{run.flow_id}:{key}"}
-        run.step_begins()
+            named = {**named, "idempotency_key": f"{progress.flow_id}:{key}"}
+        progress.step_begins()
         try:
             call = functools.partial(function, *arguments, **named)
-            succeeded, result = await _attempt(key, call, retry, run.pause)
+            succeeded, result = await _attempt(key, call, retry, progress.pause)
         finally:
-            run.step_ends()
+            progress.step_ends()
         if succeeded:
-            await run.record_step(key, what, result)
+            await progress.record_step(key, what, result)
         else:
-            await run.record_failure(key, what, result)
+            await progress.record_failure(key, what, result)
         return _result(key, result)
 
     async def sleep(self, name: str, lasts: timedelta | float) -> None:
@@ -153,24 +153,24 @@ class Context:
     async def gather(self, waits: Mapping[str, Waiting]) -> dict[str, Any]:
         """Open all at once and wait for all; by name, what each came to."""
         keys = {name: self._open(name, wait) for name, wait in waits.items()}
-        return {name: waits[name].read(await self._run.settled(keys[name])) for name in waits}
+        return {name: waits[name].read(await self._progress.settled(keys[name])) for name in waits}
 
     async def race(self, waits: Mapping[str, Waiting]) -> Raced:
         """Open all at once and wait for the first that comes to something: an answer, a signal,
         a pause's end, a completed child. The others are cancelled in the same checkpoint."""
         if not waits:
             raise ValueError("a race has at least one wait")
-        run = self._run
+        progress = self._progress
         keys = {name: self._open(name, wait) for name, wait in waits.items()}
-        won = await run.first({key: waits[name].fruitful for name, key in keys.items()})
+        won = await progress.first({key: waits[name].fruitful for name, key in keys.items()})
         for key in keys.values():
-            run.let_go(key)
+            progress.let_go(key)
         name = next(name for name, key in keys.items() if key == won)
-        return Raced(name, waits[name].read(run.wait_of(won)))
+        return Raced(name, waits[name].read(progress.wait_of(won)))
 
     def now(self) -> datetime:
         """The time, recorded: the same on every replay."""
-        return _TIME.decode(self._noted("now", lambda: msgspec.json.encode(self._run.now())))
+        return _TIME.decode(self._noted("now", lambda: msgspec.json.encode(self._progress.now())))
 
     def random(self) -> float:
         """A random number of at least 0 and below 1, the same on every replay."""
@@ -182,39 +182,41 @@ class Context:
 
     def status(self, text: str) -> None:
         """What a dashboard shows of the flow, from its next checkpoint on; at most 256 letters."""
-        self._run.text = text[:256]
+        self._progress.text = text[:256]
 
     def compensate(self, name: str, undo: Callable[..., Any], *arguments: Any) -> None:
         """Have something undone if the flow fails or is cancelled: what was registered last is
         undone first, each as a step."""
-        self._run.compensations.append((name, undo, arguments))
+        self._progress.compensations.append((name, undo, arguments))
 
     def restart(self, input: Any) -> None:
         """Begin anew with this input and an empty record: for loops that never end. Never
         returns."""
-        self._run.restart(input)
+        self._progress.restart(input)
 
     async def _one(self, name: str, wait: Waiting) -> Any:
-        return wait.read(await self._run.settled(self._open(name, wait)))
+        return wait.read(await self._progress.settled(self._open(name, wait)))
 
     def _open(self, name: str, wait: Waiting) -> str:
-        key = self._run.key(name)
-        run = self._run
-        run.open_wait(key, wait.kind, wait.digest(name), lambda: wait.said(name, run.now()))
+        key = self._progress.key(name)
+        progress = self._progress
+        progress.open_wait(
+            key, wait.kind, wait.digest(name), lambda: wait.said(name, progress.now())
+        )
         return key
 
     def _noted(self, name: str, make: Callable[[], bytes]) -> bytes:
-        key = self._run.key(name)
-        recorded = self._run.recorded_step(key, "")
+        key = self._progress.key(name)
+        recorded = self._progress.recorded_step(key, "")
         if recorded is not None:
             return recorded.result
         result = make()
-        self._run.note_step(key, "", result)
+        self._progress.note_step(key, "", result)
         return result
 
     def _seed(self, name: str) -> bytes:
         # From the flow and the occurrence: there is nothing to record.
-        return hashlib.sha256(f"{self.flow_id}/{self._run.key(name)}".encode()).digest()
+        return hashlib.sha256(f"{self.flow_id}/{self._progress.key(name)}".encode()).digest()
 
 
 async def _attempt(

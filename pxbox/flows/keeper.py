@@ -159,7 +159,7 @@ def _parking(run: Run, session: str) -> dict[str, object]:
     )
     return {
         "id": run.flow_id, "sessionId": session, "fence": run.fence, "revision": run.revision,
-        "status": FlowStatus.RUNNING, "compensations": len(run.compensations),
+        "status": FlowStatus.RUNNING, "compensations": run.compensations,
         "parked": {"code": "stuck", "reason": reason},
     }  # fmt: skip
 

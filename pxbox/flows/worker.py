@@ -19,10 +19,11 @@ import msgspec
 from pxbox.client import AsyncPxBox, Gap
 from pxbox.client.errors import Conflict, NotFound, Overloaded, PxBoxError, Unreachable
 from pxbox.client.retry import Backoff
+from pxbox.flows.ending import Ending
 from pxbox.flows.errors import InvalidCursor, Parked
 from pxbox.flows.history import History
 from pxbox.flows.kinds import Cursor, FlowKind, by_name
-from pxbox.flows.run import Ending, Run
+from pxbox.flows.run import Run
 from pxbox.model.flow import FlowStatus
 from pxbox.model.flow_wire import (
     Checkpointed,

@@ -46,6 +46,41 @@ def test_marks_change_what_the_inbox_shows(shell: Shell, ana: str) -> None:
     assert "2 unread" in said
 
 
+def test_what_is_closed_is_listed_newest_first_with_who_closed_it_and_when(
+    shell: Shell, ana: str
+) -> None:
+    mine = shell.acting(ana)
+    ids = [shell.ask(YES, ana, "--deadline", deadline) for deadline in ("1h", "2h")]
+    for id in ids:
+        mine.good("answer", id, "--json", "true")
+    lines = [line.split("\t") for line in mine.good("inbox", "--status", "answered").splitlines()]
+    assert [line[0] for line in lines] == ["ID", *ids[::-1]]
+    assert lines[1][3].startswith(f"answered by {ana} ")
+    assert (lines[1][4], lines[1][6]) == ("", "")
+    assert [
+        item["id"] for item in listed(mine, "--status", "answered", "--sort", "deadline")
+    ] == ids
+
+
+def test_filters_by_asker_and_by_deadline(shell: Shell, ana: str) -> None:
+    near, far = (shell.ask(YES, ana, "--deadline", deadline) for deadline in ("1h", "3h"))
+    mine = shell.acting(ana)
+    assert [item["id"] for item in listed(mine, "--due", "2h")] == [near]
+    assert [item["id"] for item in listed(mine, "--from", "admin")] == [near, far]
+    assert listed(mine, "--from", "somebody-else") == []
+
+
+def test_what_a_person_has_looked_at_is_new_no_more(shell: Shell, ana: str) -> None:
+    id = shell.ask(YES, ana)
+    mine = shell.acting(ana)
+    mine.good("show", id)
+    assert len(listed(mine, "--unread")) == 1
+    with mine.terminal("show", id) as seen:
+        code, _, screen = seen.end()
+    assert (code, f"pxbox answer {id}" in screen) == (0, True)
+    assert listed(mine, "--unread") == []
+
+
 def test_a_request_is_handed_on_and_its_timeline_tells(shell: Shell, ana: str) -> None:
     ben = f"ben-{uuid4().hex[:8]}"
     shell.good("entities", "create", "user", ben)

@@ -57,6 +57,8 @@ def test_a_time_of_day_is_the_next_one(text: str, day: int) -> None:
     ("away", "words"),
     [
         (timedelta(hours=1, minutes=59, seconds=59), "in 1h59m"),
+        (timedelta(minutes=12, seconds=59), "in 12m"),
+        (timedelta(minutes=9, seconds=59), "in 9m59s"),
         (timedelta(days=3, minutes=5), "in 3d"),
         (-timedelta(minutes=5, seconds=1), "5m ago"),
         (timedelta(), "now"),

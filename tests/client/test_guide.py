@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pxbox.client import PxBox
+from pxbox.client import PxBox, errors
 from tests.brokers import Broker
 from tests.client.people import Cast
 
@@ -21,7 +21,9 @@ PATIENCE_SECONDS = 120.0
 
 def program(heading: str) -> str:
     """The program printed under a heading."""
-    section = GUIDE.read_text().split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    text = GUIDE.read_text()
+    section = re.split(rf"\n##+ {heading}\n", text)[1]
+    section = re.split(r"\n##+ ", section)[0]
     (found,) = re.findall(r"^```python\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     return str(found)
 
@@ -44,7 +46,7 @@ def start(
     """Run it as this client; ada has the name that she has in this test."""
     environ = {name: v for name, v in os.environ.items() if not name.startswith("PXBOX_")}
     environ |= {"PXBOX_URL": people.broker.url, "PXBOX_TOKEN": people.broker.token(sub)}
-    code = re.sub(r'"(entity:)?ada"', rf'"\g<1>{people.alice}"', program(heading))
+    code = re.sub(r'"(entity:)?(?:ada|checker)"', rf'"\g<1>{people.alice}"', program(heading))
     return subprocess.Popen(
         [sys.executable, "-W", "error", "-u", "-c", code], env=environ, text=True, cwd=directory,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -89,6 +91,21 @@ def test_a_program_answers(people: Cast) -> None:
         handle = asker.requests.create({"type": "object", "maxProperties": 0}, to=people.alice)
         assert "added None\n: " in said(process)
         assert handle.refresh() == "DECLINED"
+
+
+def test_a_bot_answers_what_waited_what_comes_and_what_it_held(people: Cast) -> None:
+    draft = {"title": "Is the draft fine?", "type": "boolean"}
+    with client(people, people.asker) as asker, client(people, people.alice) as alice:
+        waiting, held = (asker.requests.create(draft, to=people.alice) for _ in range(2))
+        alice.requests.claim(held.id)
+        process = start(people, "A bot", people.alice)
+        for handle in (waiting, held, asker.requests.create(draft, to=people.alice)):
+            assert handle.wait(timeout=PATIENCE_SECONDS).data is True
+        unfit = asker.requests.create({"type": "string"}, to=people.alice)
+        with pytest.raises(errors.Declined):
+            unfit.wait(timeout=PATIENCE_SECONDS)
+        process.kill()
+        assert process.communicate() == ("", "")
 
 
 def test_a_program_watches_a_channel(people: Cast) -> None:

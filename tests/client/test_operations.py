@@ -31,6 +31,23 @@ async def test_a_request_is_asked_claimed_and_answered(module_broker: Broker) ->
 
 
 @on_both
+async def test_a_type_is_asked_for_under_a_title_and_found_by_its_deadline(
+    module_broker: Broker,
+) -> None:
+    people = Cast(module_broker)
+    await people.introduce()
+    async with people.asking() as asker, people.responding() as alice:
+        soon = timedelta(hours=1)
+        handle = await asker.requests.create(bool, to=people.alice, title="Fine?", deadline=soon)
+        await asker.requests.create(True, to=people.alice, title="Anything", deadline=3 * soon)
+        between = datetime.now(UTC) + 2 * soon
+        near = await alice.inquiries(due_before=between)
+        far = await alice.inquiries(due_after=between)
+        assert [(item.id, item.title) for item in near.items] == [(handle.id, "Fine?")]
+        assert [item.title for item in far.items] == ["Anything"]
+
+
+@on_both
 async def test_a_wrong_answer_says_where_it_is_wrong(module_broker: Broker) -> None:
     people = Cast(module_broker)
     await people.introduce()
@@ -40,6 +57,7 @@ async def test_a_wrong_answer_says_where_it_is_wrong(module_broker: Broker) -> N
             await alice.requests.answer(handle.id, {"city": ""})
         assert [error.pointer for error in failed.value.errors] == ["/city"]
         assert failed.value.code == "invalid_answer"
+        assert str(failed.value).startswith("the answer does not satisfy the schema: /city: ")
 
 
 @on_both
@@ -53,6 +71,8 @@ async def test_a_deadline_from_now_goes_by_the_brokers_clock(module_broker: Brok
         assert abs(lasts - timedelta(hours=2)) < timedelta(minutes=1)
         with pytest.raises(ValueError, match="UTC offset"):
             await asker.requests.create(CITY, to=people.alice, deadline=datetime(2040, 1, 1))  # noqa: DTZ001
+        with pytest.raises(TypeError, match="timedelta"):
+            await asker.requests.create(CITY, to=people.alice, deadline=7200)  # type: ignore[call-overload]
         both = {"deadlineIn": 60, "deadlineAt": datetime.now(UTC) + timedelta(hours=1)}
         with pytest.raises(errors.ValidationFailed) as failed:
             await asker.call("createRequest", {"schema": CITY, "to": people.alice, **both})

@@ -121,7 +121,7 @@ class Points:
         async def step(
             context: Context, name: str, function: Callable[..., Any], *given: Any, **named: Any
         ) -> Any:
-            key = f"{name}#{context._run._occurrences[name] + 1}"
+            key = f"{name}#{context._progress._occurrences[name] + 1}"
             noting = _before(function, lambda: self._note("ran", context.flow_id, [key]))
             return await step_really(context, name, noting, *given, **named)
 
