@@ -186,10 +186,10 @@ def _join_parts(
 ) -> Parts:
     reader, views, journal = base.reader, telling.views, telling.journal
     registry, flows = Registry(reader), FlowViews(reader, views)
-    table = FileTable(reader)
-    adoptions = Adoptions(table, choices.storage)
-    # Only a disk that all brokers share has what one of them got half of.
-    drafts = Drafts(choices.storage) if isinstance(choices.storage, LocalStorage) else None
+    table, storage = FileTable(reader), choices.storage
+    adoptions = Adoptions(table, storage)
+    # A bucket has nothing that could be added to.
+    drafts = Drafts(storage) if isinstance(storage, LocalStorage) else None
     return Parts(
         system=system,
         journal=journal,
@@ -214,9 +214,7 @@ def _join_parts(
         deliveries=telling.deliveries,
         jobs=Jobs(reader),
         logins=Logins(reader),
-        files=Files(
-            table, choices.storage, adoptions, choices.most_file_bytes, journal.now, drafts
-        ),
+        files=Files(table, storage, adoptions, choices.most_file_bytes, journal.now, drafts),
     )
 
 

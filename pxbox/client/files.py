@@ -131,7 +131,7 @@ class _Upload:
     async def whole(self, url: str, headers: Mapping[str, str]) -> str | None:
         from pxbox.client import http
 
-        call = Call("PUT", url, headers)
+        call = Call("PUT", url, {"content-type": "application/octet-stream", **headers})
         async with http.reaching(url, self._link.http) as reached:
 
             async def once() -> bytes:

@@ -206,6 +206,8 @@ async def _call(path: PathMembers) -> RestCall:
         # A field that was sent in several lines is one list (RFC 9110, 5.3).
         known = headers.get(name.lower())
         headers[name.lower()] = value if known is None else f"{known}, {value}"
+    # Quart would put other characters in the place of what cannot be read.
+    _decoded(request.query_string.decode("latin-1"), "query")
     query = {name: values[0] for name, values in request.args.lists()}
     refuse_members(
         (name for name, values in request.args.lists() if len(values) > 1), "was given repeatedly"
@@ -213,11 +215,11 @@ async def _call(path: PathMembers) -> RestCall:
     return RestCall(headers, {name: _decoded(text) for name, text in path.items()}, query, body)
 
 
-def _decoded(text: str) -> str:
+def _decoded(text: str, place: str = "path") -> str:
     try:
         return unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise InvalidRequest("the path is not UTF-8, percent-encoded") from None
+        raise InvalidRequest(f"the {place} is not UTF-8, percent-encoded") from None
 
 
 def _response(reply: RestReply, request_id: str) -> quart.Response:

@@ -81,10 +81,12 @@ async def read(parts: Parts, call: Call) -> Outcome:
     request = await parts.views.request(file.request_id)
     if request is None or not _may_read(call.caller, file, request):
         raise NotFound("no such file")
-    found = await _uploaded(parts, file, request)
-    if found is None:
+    kept = file.kept
+    if kept is None and request.status in OPEN:
+        kept = await parts.files.adoptions.find(file)
+    if kept is None:
         raise NotFound("no such file")
-    return Outcome(file_view(found, file_url(parts.files, file.id)))
+    return Outcome(file_view(kept, file_url(parts.files, file.id)))
 
 
 def _may_read(caller: Caller, file: SignedFile, request: Request) -> bool:
@@ -131,17 +133,17 @@ async def download(parts: Parts, file_id: str, query: Mapping[str, str]) -> Down
     """
     parts.files.storage.links.check("get", file_id, query, parts.journal.now())
     file = await find(parts, file_id)
-    found = await _uploaded(parts, file, await parts.views.request(file.request_id))
+    found = None
+    if file.kept is not None or await _is_open(parts, file):
+        found = await parts.files.adoptions.find(file)
     if found is None:
         raise NotFound("nothing was uploaded as this file yet")
     return Download(found, parts.files.storage)
 
 
-async def _uploaded(parts: Parts, file: SignedFile, request: Request | None) -> FileFacts | None:
-    """What was uploaded, if anything was: past the broker it may be while the request is open."""
-    if file.kept is None and (request is None or request.status not in OPEN):
-        return None
-    return await parts.files.adoptions.find(file)
+async def _is_open(parts: Parts, file: SignedFile) -> bool:
+    request = await parts.views.request(file.request_id)
+    return request is not None and request.status in OPEN
 
 
 async def find(parts: Parts, file_id: str) -> SignedFile:

@@ -113,7 +113,8 @@ async def _ended(parts: Parts, query: Mapping[str, str], draft: Draft, file_id: 
             raise FileExists("the file was uploaded another way meanwhile")
         return _progress(file, query, draft.size)
     try:
-        kept = await keep(parts.files.table, parts.files.storage, file, await draft.keep())
+        received = await draft.keep()
+        kept = await keep(parts.files.table, parts.files.storage, file, received)
     except (FileExists, NotFound):
         await draft.drop()
         raise

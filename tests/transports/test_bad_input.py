@@ -219,8 +219,8 @@ QUERIES = [
     ("cursor=", "invalid_cursor"), ("cursor=x", "invalid_cursor"), ("cursor==", "invalid_cursor"),
     ("cursor=%F0%9F%98%80", "invalid_cursor"), ("cursor=%00", "unsupported_text"),
     ("cursor=" + "A" * 20_000, "invalid_cursor"), ("entityId=nobody", "not_found"),
-    ("entityId=", "not_found"), ("q=%25%27%22%5C", ""), ("requestor=%27--", ""), ("q=%ff", ""),
-    ("requestor=", ""), ("q=", ""),
+    ("entityId=", "not_found"), ("q=%25%27%22%5C", ""), ("requestor=%27--", ""),
+    ("q=%ff", "invalid_request"), ("requestor=", ""), ("q=", ""),
 ]  # fmt: skip
 
 

@@ -285,7 +285,7 @@ def leveled(body: Any) -> Any:
         (r"-[0-9a-f]{12}\b", "<name>"),
         (r'(?<="nextCursor":")[^"]+', "<cursor>"),
         (r'(?<="tokenId":")[^"]+', "<token>"),
-        (r'(?<="[pg][ue]tUrl":")[^"]+', "<url>"),
+        (r'(?<="(?:put|get)Url":")[^"]+|(?<="resumeUrl":")[^"]+', "<url>"),
         # How far it got is known a moment later.
         (r'(?<="delivery":)\{[^}]*\}', '"<delivery>"'),
         (r'(?<="tokenId":")[^"]+', "<token>"),
