@@ -97,5 +97,5 @@ def test_a_person_is_asked_for_a_path_and_sees_how_far_it_is(shell: Shell, ana: 
         seen.press(ENTER)
         code, _, screen = seen.end()
     assert code == Exit.DONE
-    assert screen.endswith("Answered.")
+    assert screen.endswith("Answered. Nothing else waits for you.")
     assert [file["name"] for file in files(shell, id)] == ["cat.png"]
