@@ -62,7 +62,7 @@ def test_every_error_of_the_contract_is_one_of_ours(code: str) -> None:
     assert isinstance(error, PxBoxError)
     # A class of its own for all but the broker's own faults, and what no client of ours sends.
     general = type(error) is PxBoxError
-    assert general == (facts["status"] in {405, 408, 426, 431, 500}), (code, type(error))
+    assert general == (facts["status"] in {405, 408, 416, 426, 431, 500}), (code, type(error))
 
 
 def test_the_channels_of_a_connection_are_as_many_as_allowed() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from anyio import from_thread
 
 from pxbox.client import AsyncPxBox
 from pxbox.flows import Context, FlowKind, flow
@@ -173,7 +174,7 @@ def test_a_broker_that_is_killed_at_a_checkpoint_loses_nothing(brokers: Brokers)
                 if what == "first":
                     # Before its checkpoint: that is sent to a broker that is gone.
                     broker.kill()
-                    proxy.cut()
+                    from_thread.run_sync(proxy.cut)
                     kills.append(broker)
                     proxy.target = brokers().url
                 return what
