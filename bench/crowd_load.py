@@ -18,7 +18,7 @@ import msgspec
 import uvloop
 from msgspec import Struct
 
-from bench.crowd import Place, Reader, Since, open_publisher, open_reader
+from bench.crowd import Place, Publisher, Reader, Since, open_publisher, open_reader
 from bench.load import Stalled, clock, cpu_seconds, quantile, report
 
 STALLED_AFTER: Final = 30.0
@@ -28,6 +28,8 @@ SEQ: Final = re.compile(rb'"seq":(\d+)')
 # How many events are on their way at most, in bulks: the next is asked for when all readers have
 # all but so many of them, so that nobody is slow by design.
 BULKS_AHEAD: Final = 3
+# With one, a server would wait for the client between its bulks.
+PUBLISHERS: Final = 2
 
 
 class CrowdJob(Struct):
@@ -114,9 +116,13 @@ class Crowd:
 
     async def _publish_for_ever(self) -> None:
         self._running = True
+        publishers = [await open_publisher(self._job.place) for _ in range(PUBLISHERS)]
+        await asyncio.gather(*map(self._publish, publishers))
+
+    async def _publish(self, publisher: Publisher) -> None:
         bulk, readers = self._job.bulk, self._job.readers
         while self._running:
-            await self._publisher.publish(bulk)
+            await publisher.publish(bulk)
             self._published += bulk
             await self._until((self._published - (BULKS_AHEAD - 1) * bulk) * readers)
 
