@@ -20,7 +20,7 @@ from pxbox.cli.times import distance, shown
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import AsyncPxBox, FlowFailed
 from pxbox.model.flow import OPEN_FLOW, FlowStatus
-from pxbox.model.flow_wire import FlowDetail, FlowSummary, TimelineItem
+from pxbox.model.wire.flows import FlowDetail, FlowSummary, TimelineItem
 
 _COLUMNS = ("ID", "KIND", "STATUS", "SAYS", "STEPS", "STARTED", "CHANGED")
 _LOOK_SECONDS = 1.0

@@ -11,7 +11,7 @@ from pxbox.cli.terminal import put_json
 from pxbox.cli.where import NOWHERE, Where
 from pxbox.client import AsyncPxBox
 from pxbox.flows.history import Record
-from pxbox.model.flow_wire import FlowHistory
+from pxbox.model.wire.flows import FlowHistory
 
 
 def record(id: Id, /, *, where: Where = NOWHERE) -> int:

@@ -16,7 +16,7 @@ from pxbox.cli.terminal import clean, note, put_json
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import AsyncPxBox, errors
 from pxbox.model.flow import OPEN_FLOW, FlowStatus
-from pxbox.model.flow_wire import FlowSummary
+from pxbox.model.wire.flows import FlowSummary
 
 _WHICH = Group("Which, in place of ids", sort_key=1)
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from pxbox.cli.names import Names
 from pxbox.cli.times import lasting
 from pxbox.model.flow import WaitKind, WaitOutcome
-from pxbox.model.flow_wire import FlowDetail, TimelineItem
+from pxbox.model.wire.flows import FlowDetail, TimelineItem
 
 COLUMNS = ("TIME", "AFTER", "WHAT", "NAME", "BY")
 

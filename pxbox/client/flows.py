@@ -12,8 +12,8 @@ import msgspec
 from pxbox.client import timing
 from pxbox.client.errors import PxBoxError, Unreachable
 from pxbox.client.schemas import shape_of, to_json
-from pxbox.model import flow_wire as wire
 from pxbox.model.flow import OPEN_FLOW, FlowStatus
+from pxbox.model.wire import flows as wire
 
 if TYPE_CHECKING:
     from pxbox.client.client import AsyncPxBox

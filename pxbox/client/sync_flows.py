@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from pxbox.model import flow_wire as wire
 from pxbox.model.flow import FlowStatus
+from pxbox.model.wire import flows as wire
 
 if TYPE_CHECKING:
     from pxbox.client.client import AsyncPxBox

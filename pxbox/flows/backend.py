@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Protocol
 
-from pxbox.model.flow_wire import Checkpointed
+from pxbox.model.wire.flows import Checkpointed
 
 
 class Backend(Protocol):

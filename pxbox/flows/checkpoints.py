@@ -18,7 +18,7 @@ from pxbox.flows.kinds import Cursor
 from pxbox.flows.outbox import Outbox
 from pxbox.flows.progress import Progress
 from pxbox.model.flow import FlowStatus, WaitKind
-from pxbox.model.flow_wire import Checkpointed, LeasedFlow
+from pxbox.model.wire.flows import Checkpointed, LeasedFlow
 
 # How often the event loop turns before nothing is taken to move any more: gathered waits start in
 # tasks of their own, which need a turn or two each.

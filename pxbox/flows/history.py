@@ -11,7 +11,7 @@ import msgspec
 
 from pxbox.client.schemas import to_json
 from pxbox.model.flow import WaitKind
-from pxbox.model.flow_wire import StepView, WaitView
+from pxbox.model.wire.flows import StepView, WaitView
 
 
 @dataclass(slots=True)

@@ -22,7 +22,7 @@ from pxbox.flows.history import History, Step, Wait
 from pxbox.flows.kinds import Cursor
 from pxbox.flows.outbox import Outbox
 from pxbox.model.flow import FlowStatus, WaitKind
-from pxbox.model.flow_wire import LeasedFlow, WaitView
+from pxbox.model.wire.flows import LeasedFlow, WaitView
 
 
 class Progress:

@@ -22,7 +22,7 @@ from pxbox.flows.history import History
 from pxbox.flows.kinds import Cursor, FlowKind
 from pxbox.flows.progress import Progress
 from pxbox.model.flow import FlowStatus
-from pxbox.model.flow_wire import LeasedFlow, WaitView
+from pxbox.model.wire.flows import LeasedFlow, WaitView
 
 
 class Run:

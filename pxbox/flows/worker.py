@@ -25,7 +25,7 @@ from pxbox.flows.history import History
 from pxbox.flows.kinds import Cursor, FlowKind, by_name
 from pxbox.flows.run import Run
 from pxbox.model.flow import FlowStatus
-from pxbox.model.flow_wire import (
+from pxbox.model.wire.flows import (
     Checkpointed,
     FlowHistory,
     FlowsLeased,

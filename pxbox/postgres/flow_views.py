@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from pxbox.domain.flow import OpenWait
 from pxbox.model.flow import Flow, FlowRef, FlowStatus, WaitKind, WaitOutcome
-from pxbox.model.flow_wire import LeasedFlow, StepView, TimelineItem, WaitView
+from pxbox.model.wire.flows import LeasedFlow, StepView, TimelineItem, WaitView
 from pxbox.postgres.reader import Reader
 from pxbox.postgres.views import Views
 

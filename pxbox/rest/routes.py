@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import msgspec
 import trio
 
-from pxbox.model import flow_wire, wire
+from pxbox.model import wire
 from pxbox.model.errors import NotAnswered
 from pxbox.model.principal import Principal
+from pxbox.model.wire import flows as flow_wire
 from pxbox.rest.call import (
     RestCall,
     RestReply,

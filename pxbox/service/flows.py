@@ -27,7 +27,6 @@ from pxbox.domain import access, routing
 from pxbox.domain import flow as domain
 from pxbox.domain.access import Caller
 from pxbox.domain.flow import OpenWait
-from pxbox.model import flow_wire as wire
 from pxbox.model.decoding import decode_input, decode_json
 from pxbox.model.errors import Forbidden, InvalidCursor, InvalidRequest, InvalidTime, NotFound
 from pxbox.model.flow import Flow, FlowStatus, Parent, WaitKind
@@ -35,6 +34,7 @@ from pxbox.model.ids import is_ulid, new_ulid
 from pxbox.model.principal import ADMIN
 from pxbox.model.trail import Author
 from pxbox.model.wire import CreateRequest
+from pxbox.model.wire import flows as wire
 from pxbox.postgres.flow_views import NULL, FlowFilter
 from pxbox.service.asking import AskedBy, creation
 from pxbox.service.core import Call, Outcome, Parts, ask, once

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from pxbox.domain.access import require_scope
 from pxbox.domain.inbox import Touch
-from pxbox.model import flow_wire, wire
+from pxbox.model import wire
 from pxbox.model.errors import UnknownOperation
 from pxbox.model.principal import ADMIN, AUDIT, FLOW, OPERATE, OVERRIDE, REQUEST, RESPOND, Principal
+from pxbox.model.wire import flows as flow_wire
 from pxbox.service import (
     asked,
     asking,

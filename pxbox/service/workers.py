@@ -13,10 +13,10 @@ from pxbox.behaviors.durable import submit
 from pxbox.behaviors.settling import woken
 from pxbox.domain import access
 from pxbox.domain.access import Caller
-from pxbox.model import flow_wire as wire
 from pxbox.model.errors import Forbidden, InvalidRequest, StaleCheckpoint
 from pxbox.model.flow import FlowRef
 from pxbox.model.ids import new_ulid
+from pxbox.model.wire import flows as wire
 from pxbox.postgres.flow_views import Runnable
 from pxbox.service.core import Call, Outcome, Parts
 from pxbox.service.entrusted import Charge

@@ -20,7 +20,7 @@ from pxbox.flows.history import History, Record
 from pxbox.flows.kinds import Cursor, FlowKind
 from pxbox.flows.run import Run
 from pxbox.model.flow import OPEN_FLOW, FlowStatus, WaitKind, WaitOutcome
-from pxbox.model.flow_wire import Checkpointed, LeasedFlow, StepView, WaitView
+from pxbox.model.wire.flows import Checkpointed, LeasedFlow, StepView, WaitView
 from pxbox.testing.script import (
     Decline,
     Ended,

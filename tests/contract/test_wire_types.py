@@ -11,9 +11,10 @@ import pytest
 from msgspec import inspect as types
 
 from pxbox.domain import flow_events, routing
-from pxbox.model import flow, flow_wire, request, wire
+from pxbox.model import flow, request, wire
 from pxbox.model.decoding import decode_input
 from pxbox.model.errors import InvalidRequest, PxError
+from pxbox.model.wire import flows as flow_wire
 from pxbox.rest.call import RestCall, read_input
 from pxbox.ws.messages import ClientFrame, ServerFrame
 from tests.contract.documents import (

@@ -22,7 +22,7 @@ import msgspec
 from actors.journal import Commit, Committed, Conflict
 from pxbox.flows.context import Context
 from pxbox.flows.worker import Worker
-from pxbox.model.flow_wire import Checkpointed
+from pxbox.model.wire.flows import Checkpointed
 from pxbox.postgres.journal import PostgresJournal
 
 

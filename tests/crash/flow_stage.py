@@ -18,7 +18,7 @@ import trio
 
 from pxbox.client import AsyncPxBox
 from pxbox.model.flow import WaitKind
-from pxbox.model.flow_wire import FlowDetail, WaitView
+from pxbox.model.wire.flows import FlowDetail, WaitView
 from tests.brokers import SECRET, Broker, Brokers, new_log
 from tests.crash.flow_points import Moment, Note, Order, Victim, heeded, notes, order
 from tests.crash.flow_stories import FINANCE, PEOPLE, Says, Story

@@ -12,7 +12,7 @@ import anyio
 from pxbox.client import AsyncPxBox, FlowHandle
 from pxbox.flows import FlowKind
 from pxbox.flows.worker import RESIDENT, Worker
-from pxbox.model.flow_wire import FlowDetail
+from pxbox.model.wire.flows import FlowDetail
 from tests.brokers import Broker
 
 SCOPES = "request respond flow admin operate worker:*"

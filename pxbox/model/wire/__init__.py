@@ -1,7 +1,7 @@
 """What travels: the inputs and replies of every operation, the same over both transports.
 
 The contract in `schemas/` is the authority; the tests hold these types to its examples. Those of
-flows are `flow_wire`.
+flows, which workers speak, are `wire.flows` alone.
 """
 
 from pxbox.model.wire.base import (
