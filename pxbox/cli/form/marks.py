@@ -82,8 +82,9 @@ def _member(value: Any, name: str) -> Any:
 def _put(whole: Any, path: list[str], value: Any) -> Any:
     if not path:
         return value
-    if isinstance(whole, list):
-        inner = _put(whole[int(path[0])], path[1:], value) if int(path[0]) < len(whole) else value
+    # What is known may be of another shape: it was given to another branch.
+    if isinstance(whole, list) and path[0].isdecimal():
+        inner = _put(_member(whole, path[0]), path[1:], value)
         return [*whole[: int(path[0])], inner, *whole[int(path[0]) + 1 :]]
     members = whole if isinstance(whole, dict) else {}
     return {**members, path[0]: _put(members.get(path[0], SKIPPED), path[1:], value)}
