@@ -2,9 +2,10 @@
 
 What a commit may write is fixed here: rows of `request`, `entity`, `mark`, `response`, `flow` and
 what hangs on it, `trail`, keys, links of `addressee` (rows of `inquiry`) and `member`, alarms,
-settlements, messages, events. To write to one more table: a type and a parameter in
-`migrations/0002_commit.sql`, its name in `RELATIONS`, and whatever makes its tuples, in the order
-of the type's attributes, in `_ROWS` or in `Batch._add`.
+settlements, messages, events. To write to one more table: a type beside those of
+`migrations/0002_commit.sql`, a parameter of the function, which `migrations/0014_commit_plans.sql`
+has as it is now, its name in `RELATIONS`, and whatever makes its tuples, in the order of the type's
+attributes, in `_ROWS` or in `Batch._add`.
 """
 
 from __future__ import annotations

@@ -72,10 +72,12 @@ class PostgresJournal:
         self._queue: Lane[Commit, Committed | Conflict] = Lane(QUEUE_BOUND)
         self._connection = Connection(dsn, "writer")
         self._clock = _Clock()
+        self._residents: trio.Nursery
 
     async def open(self, residents: trio.Nursery) -> None:
         """Start the writer. The database must be reachable and migrated."""
         self._clock.set(await self._views.now())
+        self._residents = residents
         residents.start_soon(self._write)
 
     def queued(self) -> int:
@@ -160,7 +162,20 @@ class PostgresJournal:
             await self._after_refusal(jobs, error, attempt, resent)
         else:
             assert answer is not None, "the function answers with one row"
+            if self._queue:
+                # What waits is sent first, so that the database works while callers are told: this
+                # task does not yield before it has.
+                self._residents.start_soon(self._settle_soon, jobs, batch, answer, resent)
+            else:
+                self._settle(jobs, batch, answer, resent)
+
+    async def _settle_soon(
+        self, jobs: list[CommitJob], batch: Batch, answer: asyncpg.Record, resent: bool
+    ) -> None:
+        try:
             self._settle(jobs, batch, answer, resent)
+        except Exception as error:  # as in `_write`
+            _fail(jobs, OutcomeUnknown(type(error).__name__))
 
     async def _after_loss(self, jobs: list[CommitJob], error: Exception, resent: bool) -> None:
         """Send the same commits once more: `px_commit` knows those that landed by their ids."""

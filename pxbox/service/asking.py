@@ -294,7 +294,9 @@ async def create_many(parts: Parts, call: Call) -> Outcome:
     assert isinstance(input, wire.BulkCreateRequests)
     check_key(call)
     items: list[wire.BulkItem] = [wire.BulkItem(index=n) for n in range(len(input.items))]
-    limiter = trio.CapacityLimiter(BULK_AT_ONCE)
+    # In rounds alike: a small rest would take a commit of its own, and a send to each reader.
+    rounds = max(1, round(len(items) / BULK_AT_ONCE))
+    limiter = trio.CapacityLimiter(max(1, -(-len(items) // rounds)))
 
     async def create_one(index: int) -> None:
         async with limiter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -33,6 +33,7 @@ class OpenJournal:
     logged: list[tuple[int, Logged]] = field(default_factory=list)
     relayed: list[int] = field(default_factory=list)
     sessions: list[Session] = field(default_factory=list)
+    on_logged: Callable[[], object] = lambda: None
 
     async def query(self, text: str, *arguments: object) -> list[asyncpg.Record]:
         """The rows of a statement of the test's own, on a connection beside the journal's."""
@@ -63,6 +64,10 @@ async def open_journal(url: str, writer_url: str | None = None) -> AsyncIterator
     logged: list[tuple[int, Logged]] = []
     relayed: list[int] = []
 
+    def note_logged(batch: int, events: Logged) -> None:
+        logged.append((batch, events))
+        made.on_logged()
+
     def take_relayed() -> list[int]:
         taken = relayed[:]
         relayed.clear()
@@ -75,15 +80,15 @@ async def open_journal(url: str, writer_url: str | None = None) -> AsyncIterator
         journal = PostgresJournal(
             writer_url or url,
             views,
-            lambda batch, events: logged.append((batch, events)),
+            note_logged,
             take_relayed,
         )
         await journal.open(residents)
-        opened = OpenJournal(url, residents, journal, views, PostgresLog(reader), logged, relayed)
+        made = OpenJournal(url, residents, journal, views, PostgresLog(reader), logged, relayed)
         try:
-            yield opened
+            yield made
         finally:
-            for session in opened.sessions:
+            for session in made.sessions:
                 session.terminate()
 
 

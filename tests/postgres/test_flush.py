@@ -77,6 +77,25 @@ def bad_row(**values: object) -> Row:
     return request_row("bad", 1, **values)
 
 
+async def test_what_waits_is_sent_before_the_last_are_told(opened: OpenJournal) -> None:
+    """The database works while callers are told."""
+    session = await opened.session()
+    await session.begin()
+    await session.put(creation("held"))
+    left: list[int] = []
+    told = Told()
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(told.commit, opened.journal, "first", creation("first"))
+        await opened.until_writer_waits()
+        nursery.start_soon(told.commit, opened.journal, "second", creation("second"))
+        while not opened.journal.queued():
+            await trio.lowlevel.checkpoint()
+        opened.on_logged = lambda: left.append(opened.journal.queued())
+        await session.commit()
+    assert told.of(Committed) == {"first", "second"}
+    assert left == [0, 0], "of the second nothing waited any more when the first was told"
+
+
 POISON: dict[str, Callable[[], Commit]] = {
     "a NUL": lambda: Commit(uuid4(), rows=(bad_row(requestor="a\0b"),)),
     "a lone surrogate": lambda: Commit(uuid4(), rows=(bad_row(requestor="a\ud800b"),)),
