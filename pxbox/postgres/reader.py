@@ -19,6 +19,9 @@ RowKey = tuple[str, str]
 
 READERS = 3
 LISTERS = 2
+# Statements that find little by its key are planned once, and for no other way: see
+# `migrations/0014_commit_plans.sql`.
+KEY_SETTINGS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 # A list's plan depends on which filters it has: one for all of them would read everything.
 LIST_SETTINGS = {"plan_cache_mode": "force_custom_plan", "jit": "off"}
 QUEUE_BOUND = 10_000
@@ -38,7 +41,7 @@ class Reader:
 
     def open(self, residents: trio.Nursery) -> None:
         for n in range(READERS):
-            connection = Connection(self._dsn, f"reader {n}")
+            connection = Connection(self._dsn, f"reader {n}", **KEY_SETTINGS)
             residents.start_soon(self._serve, self._statements, connection)
         for n in range(LISTERS):
             connection = Connection(self._dsn, f"lister {n}", **LIST_SETTINGS)
@@ -85,7 +88,7 @@ class Reader:
             connection.close()
 
     async def _serve_rows(self) -> None:
-        connection = Connection(self._dsn, "rows")
+        connection = Connection(self._dsn, "rows", **KEY_SETTINGS)
         try:
             while True:
                 jobs = await self._rows.take(MOST_ROWS)
