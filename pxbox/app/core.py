@@ -157,6 +157,7 @@ def _join_telling(base: Base, system: System, views: Views, schemas: Schemas) ->
         relay.begin_epoch(era.epoch)
         schemas.forget()
         system.drop_all()
+        channels.crowds.forget()
         epoch.begin(era.epoch)
         channels.end_waiting()
 
@@ -245,6 +246,7 @@ def _start(nursery: trio.Nursery, telling: _Telling, parts: Parts, log: Log) -> 
         return lambda error: log.warning(event, reason=said(error))
 
     nursery.start_soon(telling.relay.run)
+    nursery.start_soon(telling.channels.crowds.run)
     nursery.start_soon(telling.watch_epoch.run)
     nursery.start_soon(
         parts.files.adoptions.run,

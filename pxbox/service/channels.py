@@ -26,6 +26,7 @@ from pxbox.domain.resume import FUTURE, Refused, plan_resume
 from pxbox.model.channel import Several
 from pxbox.model.errors import Draining, Overloaded, Unavailable
 from pxbox.ports import Bounds, Entry, LogUnavailable
+from pxbox.service.crowds import Crowds
 from pxbox.service.epoch import Epoch
 from pxbox.service.pages import Page, Pages
 
@@ -65,13 +66,14 @@ class Channels:
         self._watchers: dict[str, int] = {}
         self._waiters: set[_Waiter] = set()
         self._client_ahead = client_ahead
+        self.crowds = Crowds(lambda channel, entries: self._tell(channel, News(entries)))
         self.epoch = epoch
         self.draining = False
 
     def deliver(self, channel: str, entries: list[Entry]) -> None:
         """Tell who watches here of entries that were just committed here."""
         if channel in self._watchers:
-            self._tell(channel, News(entries))
+            self.crowds.tell(channel, entries)
 
     def look(self, channel: str, head: int) -> None:
         """Somebody says that the channel has come to `head`; 0: nobody knows how far."""
