@@ -38,6 +38,7 @@ from pxbox.behaviors.settling import settled, woken
 from pxbox.domain import flow as domain
 from pxbox.domain.flow import OpenWait
 from pxbox.model.errors import (
+    InvalidRequest,
     PxError,
     StaleCheckpoint,
 )
@@ -155,6 +156,12 @@ class FlowActor:
             return await self._save(again, behind=True)
         if result.guard == "fence":
             raise StaleCheckpoint("the flow was given to another worker; drop it")
+        if result.holds.get("table") == "flow_step":
+            self._row.remember(before)
+            key = str(result.holds["id"]).partition("/")[2]
+            raise InvalidRequest(
+                f"the step {key!r} is recorded already; a checkpoint has those since the last one"
+            )
         raise Stale
 
     async def _steer(self, command: domain.Cancel | domain.Retry, once: Once | None) -> FlowDone:

@@ -433,6 +433,22 @@ async def test_commands_of_flows_can_be_repeated_with_a_key(broker: Broker) -> N
     assert [one["key"] for one in saved["outcomes"]] == ["go#1"]
 
 
+async def test_what_is_recorded_stays_and_a_step_of_the_same_name_is_refused(
+    broker: Broker,
+) -> None:
+    """F1: a replay would find the one for the other. Nothing else of that checkpoint is kept."""
+    hands, flow = await running(broker)
+    await hands.saves(flow, steps=[STEP])
+    for _ in range(2):
+        with pytest.raises(InvalidRequest, match="'score#1' is recorded already"):
+            await hands.saves(flow, cursor=1, steps=[{**STEP, "key": "new#1"}, STEP])
+    found = await read(broker, flow.id)
+    assert (found["revision"], found["steps"]) == (1, 1)
+    await hands.saves(flow, steps=[{**STEP, "key": "new#1"}])
+    history = await hands.client.call("getFlowHistory", id=flow.id)
+    assert [step["key"] for step in history["steps"]] == ["score#1", "new#1"]
+
+
 async def test_what_a_wait_needs_is_asked_for(broker: Broker) -> None:
     hands, flow = await running(broker)
     for kind in ("ask", "timer", "signal", "child"):

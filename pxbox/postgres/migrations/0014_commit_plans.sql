@@ -122,6 +122,14 @@ begin
           left join flow f on f.id = i.id
          where coalesce(f.version, 0) <> i.version - 1;
     end if;
+    if cardinality(steps) > 0 then
+        -- What is recorded stays: a replay would find one step for the other. A restart forgets all.
+        select bad_version || coalesce(array_agg(distinct i.ord), '{}') into bad_version
+          from unnest(steps) as i
+          join flow_step s on s.flow_id = i.flow and s.key = i.key
+         where not exists (select from unnest(flows) as f
+                            where f.ord = i.ord and f.runnable = 'restart');
+    end if;
     if cardinality(marks) > 0 then
         select bad_version || coalesce(array_agg(i.ord) filter (where m.commit_id is distinct from
                                                        commit_ids[i.ord]), '{}'),
@@ -290,8 +298,7 @@ begin
         insert into flow_step (flow_id, n, key, digest, result, at)
         select i.flow, i.n, i.key, i.digest, i.result::json, now
           from unnest(steps) as i
-         where i.ord <> all(dead)
-        on conflict do nothing;
+         where i.ord <> all(dead);
     end if;
     if cardinality(waits) > 0 then
         -- Its outcome may have come before it (F2).
@@ -412,25 +419,31 @@ begin
              -- The keys that this very commit had reserved are gone by now: no losers of those.
              order by 1, u.key is null, k.space, k.key)
             union all
-            select distinct on (v.ord) v.ord, 'version', json_build_object(
-                       'table', v.name, 'id', v.id, 'version', v.stored)::text
-              from (select i.ord, 'request' as name, i.id, i.version, r.version as stored
-                      from unnest(requests) as i
-                      left join request r on r.id = i.id
-                    union all
-                    select i.ord, 'flow', i.id, i.version, f.version
-                      from unnest(flows) as i
-                      left join flow f on f.id = i.id
-                    union all
-                    select i.ord, 'entity', i.id, i.version, e.version
-                      from unnest(entities) as i
-                      left join entity e on e.id = i.id
-                    union all
-                    select i.ord, 'mark', i.id, i.version, m.version
-                      from unnest(marks) as i
-                      left join mark m on m.entity_id = i.entity and m.request_id = i.request) v
-             where v.ord = any(bad_version) and v.ord <> all(bad_key || landed)
-               and coalesce(v.stored, 0) <> v.version - 1
+            -- A step last: it says something only of a flow that is as the commit expects it.
+            (select distinct on (v.ord) v.ord, 'version', json_build_object(
+                        'table', v.name, 'id', v.id, 'version', v.stored)::text
+               from (select i.ord, 'request' as name, i.id, i.version, r.version as stored
+                       from unnest(requests) as i
+                       left join request r on r.id = i.id
+                     union all
+                     select i.ord, 'flow', i.id, i.version, f.version
+                       from unnest(flows) as i
+                       left join flow f on f.id = i.id
+                     union all
+                     select i.ord, 'entity', i.id, i.version, e.version
+                       from unnest(entities) as i
+                       left join entity e on e.id = i.id
+                     union all
+                     select i.ord, 'mark', i.id, i.version, m.version
+                       from unnest(marks) as i
+                       left join mark m on m.entity_id = i.entity and m.request_id = i.request
+                     union all
+                     select i.ord, 'flow_step', i.flow || '/' || i.key, 1, 1
+                       from unnest(steps) as i
+                       join flow_step s on s.flow_id = i.flow and s.key = i.key) v
+              where v.ord = any(bad_version) and v.ord <> all(bad_key || landed)
+                and coalesce(v.stored, 0) <> v.version - 1
+              order by v.ord, v.name = 'flow_step')
             union all
             select distinct d.ord, 'time', '{}' from unnest(bad_time) as d (ord)
              where d.ord <> all(bad_key || bad_version || landed)
