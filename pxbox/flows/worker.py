@@ -154,6 +154,8 @@ class Worker:
         opened = await self._px.carry_out("openSession", {"kinds": kinds}, WorkerSession)
         self._session = opened.id
         self._unsure = False
+        # One that ended without a word may have left flows that were woken just now.
+        self._missed = True
 
     async def _close_session(self) -> None:
         self._stopping = True
@@ -292,6 +294,8 @@ class Worker:
         while True:
             try:
                 async with self._px.events(f"work:{kind}") as stream:
+                    # What came between the last lease and this.
+                    self._nudge.set()
                     async for told in stream:
                         self._unsure = self._unsure or isinstance(told, Gap)
                         self._nudge.set()

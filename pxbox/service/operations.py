@@ -18,6 +18,7 @@ from pxbox.model.wire import flows as flow_wire
 from pxbox.service import (
     asked,
     asking,
+    checkpoints,
     drafts,
     entities,
     files,
@@ -125,8 +126,8 @@ _TABLE = (
     Operation("cancelFlow", flow_wire.CancelFlow, (FLOW,), flows.cancel),
     Operation("retryFlow", flow_wire.RetryFlow, (FLOW,), flows.retry),
     Operation("getFlowTimeline", flow_wire.GetFlowTimeline, (), flows.timeline),
-    Operation("getFlowHistory", flow_wire.GetFlowHistory, (), flows.history),
-    Operation("checkpointFlow", flow_wire.CheckpointFlow, (), flows.checkpoint),
+    Operation("getFlowHistory", flow_wire.GetFlowHistory, (), checkpoints.history),
+    Operation("checkpointFlow", flow_wire.CheckpointFlow, (), checkpoints.checkpoint),
     Operation("openSession", flow_wire.OpenSession, (), workers.open_session),
     Operation("renewSession", flow_wire.RenewSession, (), workers.renew_session),
     Operation("closeSession", flow_wire.CloseSession, (), workers.close_session),
