@@ -40,7 +40,7 @@ class RecoveryOptions(Options):
 
 class Row(Struct):
     """`ready_s`: from starting the broker until it says that it is ready. `resumed_ms`: from the
-    first answer, sent at once then, until its flow has ended, the worker's start included."""
+    first answer, sent when the worker has come too, until its flow has ended."""
 
     suspended: int
     ready_s: float
@@ -134,6 +134,21 @@ async def resume_one(owner: Owner, request: str) -> float:
     return (time.perf_counter() - begun) * 1e3
 
 
+async def sessions(url: str) -> set[str]:
+    """The workers that have come, those that were killed included."""
+    connection = await asyncpg.connect(url)
+    try:
+        return {row["id"] for row in await connection.fetch("select id from worker_session")}
+    finally:
+        await connection.close()
+
+
+async def until_come(url: str, before: set[str]) -> None:
+    """Return once there is a worker that was not there before."""
+    while await sessions(url) <= before:
+        await asyncio.sleep(0.01)
+
+
 async def multiply(url: str, copies: int) -> None:
     """Copy every row that the flows left, under other ids, so often."""
     connection = await asyncpg.connect(url)
@@ -171,9 +186,10 @@ class Trial:
         return before
 
     async def recover(self, suspended: int, before: tuple[float, float]) -> Row:
-        """Start both, and answer one flow as soon as the broker is ready."""
+        """Start both, and answer one flow as soon as both are there."""
         stack, owner = self._stack, self._owner
         await stack.checkpoint()
+        gone = await in_asyncio(sessions(self._url))
         async with AsyncExitStack() as ending:
             begun = time.perf_counter()
             log = stack.directory / "pxbox.log"
@@ -181,6 +197,7 @@ class Trial:
             ready = time.perf_counter() - begun
             process, log = worker_process(self._service.port), stack.directory / "worker.log"
             worker = await ending.enter_async_context(starting(process, log))
+            await in_asyncio(until_come(self._url, gone))
             owner.ended = 0
             resumed = await in_asyncio(resume_one(owner, owner.asked.pop()))
             after = usage(broker).rss_bytes / 1e6, usage(worker).rss_bytes / 1e6
