@@ -67,11 +67,11 @@ def _inlined(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def to_json(value: Any) -> msgspec.Raw:
-    """A value as JSON: whatever msgspec encodes, and pydantic models."""
+    """A value as JSON: whatever msgspec encodes, and pydantic models. Raises TypeError."""
     return msgspec.Raw(msgspec.json.encode(value, enc_hook=_encode))
 
 
 def _encode(value: Any) -> Any:
     if hasattr(value, "model_dump"):
         return value.model_dump(mode="json", by_alias=True)
-    raise NotImplementedError(f"{type(value).__name__} has no JSON form")
+    raise TypeError(f"{type(value).__name__} has no JSON form")

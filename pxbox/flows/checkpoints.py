@@ -113,7 +113,7 @@ class Checkpoints:
             cursor["renames"] = self._base.renames
         try:
             return to_json(cursor)
-        except (NotImplementedError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise PxBoxError(f"ctx.state has to be JSON: {error}") from None
 
     async def _finish(self, end: End) -> Ending:

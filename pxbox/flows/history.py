@@ -83,10 +83,7 @@ class History:
 
 def digest(*values: Any) -> str:
     """A hash of what a step or a wait was given. Raises TypeError for what has no JSON form."""
-    try:
-        encoded = msgspec.json.encode(
-            [msgspec.json.decode(to_json(value)) for value in values], order="sorted"
-        )
-    except NotImplementedError as error:
-        raise TypeError(str(error)) from None
+    encoded = msgspec.json.encode(
+        [msgspec.json.decode(to_json(value)) for value in values], order="sorted"
+    )
     return hashlib.sha256(encoded).hexdigest()[:32]

@@ -158,5 +158,5 @@ class Run:
 def _result(value: Any) -> msgspec.Raw:
     try:
         return to_json(value)
-    except (NotImplementedError, TypeError, ValueError) as error:
+    except (TypeError, ValueError) as error:
         raise TypeError(f"the result of the flow has to be JSON: {error}") from None

@@ -24,8 +24,8 @@ ROWS, COLUMNS = 50, 100
 SECONDS = 30.0
 ENTER, UP, DOWN, CTRL_C, CLEAR_LINE = "\r", "\x1b[A", "\x1b[B", "\x03", "\x15"
 
-# Has the pty as its controlling terminal, and is interrupted by Ctrl-C, as a shell's child is: tests
-# that run in the background of a script have inherited that SIGINT is ignored.
+# Has the pty as its controlling terminal, and is interrupted by Ctrl-C, as a shell's child is.
+# Tests that run in the background of a script have inherited that SIGINT is ignored.
 _LOGIN = (
     "import fcntl, os, signal, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
     "signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
