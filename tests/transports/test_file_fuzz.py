@@ -53,6 +53,9 @@ def bearer(ana: Party) -> dict[str, str]:
     return {"authorization": f"Bearer {ana.token}"}
 
 
+MOST_HEAD_BYTES = 32 * 1024
+
+
 def query(**about: Any) -> str:
     """A query string, of text that no URL may hold too."""
     pairs = (f"{name}={_quoted(str(value))}" for name, value in about.items())
@@ -77,7 +80,9 @@ async def test_a_name_is_a_label_or_is_refused(
         try:
             wanted = label(name)
         except FileRefused:
-            assert reply.status_code in (400, 422), (ascii(name), reply.text)
+            # A very long one, with the other fields beside it, is too much for a head already.
+            too_long = [431] if len(about) > MOST_HEAD_BYTES - 1024 else []
+            assert reply.status_code in (400, 422, *too_long), (ascii(name), reply.text)
             return
         if reply.status_code == 201:
             kept.append({**reply.json(), "name": wanted})
@@ -103,6 +108,7 @@ async def test_a_url_that_was_changed_in_any_way_gives_and_takes_nothing(
     file, other = await signed(asker, ana), await signed(asker, ana)
     assert rest.put(other["putUrl"], content=PNG).status_code == 200
     intact = {one[url] for one in (file, other) for url in URLS}
+    same = {unquote(url) for url in intact}
 
     @st.composite
     def changed(draw: st.DrawFn) -> str:
@@ -127,7 +133,8 @@ async def test_a_url_that_was_changed_in_any_way_gives_and_takes_nothing(
     @settings(max_examples=250, deadline=None)
     @given(changed(), st.sampled_from(METHODS))
     def send(url: str, method: str) -> None:
-        if url in intact or url.rstrip("?&") in intact:
+        # One that says the same is the same: `%31` is `1`.
+        if unquote(url).rstrip("?&") in same:
             return
         body = PNG if method in ("PUT", "PATCH") else None
         reply = rest.request(method, url, headers=at(0), content=body)
