@@ -1,6 +1,6 @@
 /** What the views share. */
 
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 import { left } from './route'
 import { client, nameOf, onShared, shared, whyNot, type Shared } from './session'
@@ -102,7 +102,8 @@ const INSIDE = 'input, textarea, select, [contenteditable], dialog'
 export function useKeys(keys: Record<string, (event: KeyboardEvent) => void>): void {
   const current = useRef(keys)
   current.current = keys
-  useEffect(() => {
+  // Before the first frame: what is drawn can be used.
+  useLayoutEffect(() => {
     const pressed = (event: KeyboardEvent): void => {
       if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return
       // Out of a field first; what Esc means to the page comes with the next one.

@@ -1,7 +1,7 @@
 /** One request and the answer to it. What is typed is kept from the first key on. */
 
 import type { VNode } from 'preact'
-import { useCallback, useEffect, useRef, useState } from 'preact/hooks'
+import { useCallback, useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 
 import { Refused, Unreachable, type FileView, type Inquiry, type Place, type RequestDetail } from '../client'
 import { filesOf, find, forget, keepFiles, keepHere, type Files } from '../lib/drafts'
@@ -176,7 +176,8 @@ function Sheet({ opened }: { opened: Opened }): VNode {
     setTurn(turn + 1)
   }
   useKeys({ c: () => { if (!over && !theirs) void hold('claim') }, Escape: () => go({}) })
-  useEffect(() => {
+  // With the form's first frame: who sees the field may press the keys.
+  useLayoutEffect(() => {
     const submit = (event: KeyboardEvent): void => {
       if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey) || declining) return
       event.preventDefault()
