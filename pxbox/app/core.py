@@ -56,6 +56,7 @@ from pxbox.service.reach import Deliveries
 from pxbox.service.requests import reply_to_keep
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
+from pxbox.service.served import Served
 from pxbox.streams import OpenStreams, open_streams
 from pxbox.validation.documents import Documents
 from pxbox.validation.pool import ValidationPool, open_validation_pool
@@ -186,7 +187,7 @@ def _join_parts(
     base: Base, choices: Choices, system: System, telling: _Telling, pool: ValidationPool
 ) -> Parts:
     reader, views, journal = base.reader, telling.views, telling.journal
-    registry, flows = Registry(reader), FlowViews(reader, views)
+    registry, flows = Registry(reader), FlowViews(reader, views, journal.name)
     table, storage = FileTable(reader), choices.storage
     adoptions = Adoptions(table, storage)
     # A bucket has nothing that could be added to.
@@ -205,6 +206,7 @@ def _join_parts(
         flows=flows,
         flow_figures=FlowFigures(flows),
         entrusted=Entrusted(),
+        served=Served(),
         acknowledgements=Acknowledgements(Acknowledged(reader), telling.channels.epoch),
         room=Room(),
         inbox=Inbox(reader),

@@ -45,8 +45,8 @@ class Connection:
     """A connection to Postgres for one task, with what the server is told to do for it."""
 
     def __init__(self, dsn: str, name: str, **server_settings: str) -> None:
+        self.name = f"pxbox {name}"
         self._dsn = dsn
-        self._name = name
         self._server_settings = server_settings
         self._connection: asyncpg.Connection | None = None
         self._failed_at = float("-inf")
@@ -95,7 +95,7 @@ class Connection:
                 self._dsn,
                 CONNECT_SECONDS,
                 server_settings={
-                    "application_name": f"pxbox {self._name}",
+                    "application_name": self.name,
                     "default_transaction_isolation": "read committed",
                     "statement_timeout": str(int(STATEMENT_SECONDS * 1000)),
                     "timezone": "UTC",

@@ -74,11 +74,15 @@ class TakenMessage:
 
 
 class FlowViews:
-    """Every method raises Unavailable while the database cannot be reached."""
+    """Every method raises Unavailable while the database cannot be reached.
 
-    def __init__(self, reader: Reader, views: Views) -> None:
+    `broker` is the name of this process in the database: that of the connection it writes by.
+    """
+
+    def __init__(self, reader: Reader, views: Views, broker: str) -> None:
         self._reader = reader
         self._views = views
+        self._broker = broker
 
     async def key_holder(self, space: str, key: str) -> Mapping[str, object] | None:
         return await self._views.key_holder(space, key)
@@ -139,8 +143,12 @@ class FlowViews:
         rows = await self._reader.fetch("flow_timeline", flow_id, after, limit)
         return [TimelineItem(**dict(row)) for row in rows]
 
-    async def open_session(self, id: str, sub: str, kinds: bytes, lasts: timedelta) -> datetime:
-        row = await self._reader.fetch_one("open_session", id, sub, kinds.decode(), lasts, None)
+    async def open_session(
+        self, id: str, sub: str, kinds: bytes, lasts: timedelta, served: bool
+    ) -> datetime:
+        """When it ends. `served`: its worker has a connection to this broker."""
+        by = self._broker if served else None
+        row = await self._reader.fetch_one("open_session", id, sub, kinds.decode(), lasts, None, by)
         assert row is not None
         expires_at: datetime = row["expires_at"]
         return expires_at
@@ -149,6 +157,14 @@ class FlowViews:
         """When it ends now; None: it has ended."""
         row = await self._reader.fetch_one("renew_session", id, sub, lasts, None)
         return None if row is None else row["expires_at"]
+
+    async def serve_session(self, id: str, sub: str) -> None:
+        """Its worker has a connection to this broker now."""
+        await self._reader.fetch("serve_session", id, sub, self._broker)
+
+    async def leave_sessions(self, ids: Sequence[str]) -> None:
+        """Their workers' connections to this broker are closed."""
+        await self._reader.fetch("leave_sessions", list(ids), self._broker)
 
     async def session_kinds(self, id: str, sub: str) -> bytes | None:
         row = await self._reader.fetch_one("session_kinds", id, sub)

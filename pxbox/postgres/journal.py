@@ -25,8 +25,10 @@ from actors.journal import (
 )  # fmt: skip
 from pxbox.jobs import Job, Lane, LaneFull
 from pxbox.model.errors import Unavailable
+from pxbox.model.ids import new_ulid
 from pxbox.postgres.batch import CALL, Batch
 from pxbox.postgres.connection import Connection, ConnectionLost, NotConnected
+from pxbox.postgres.statements import sql
 from pxbox.postgres.views import Views
 
 MOST_COMMITS = 300
@@ -70,15 +72,25 @@ class PostgresJournal:
         self._on_logged = on_logged
         self._relayed = relayed
         self._queue: Lane[Commit, Committed | Conflict] = Lane(QUEUE_BOUND)
-        self._connection = Connection(dsn, "writer")
+        # Its own, for whoever asks the database whether this process lives.
+        self._connection = Connection(dsn, f"writer {new_ulid()}")
         self._clock = _Clock()
         self._residents: trio.Nursery
 
     async def open(self, residents: trio.Nursery) -> None:
-        """Start the writer. The database must be reachable and migrated."""
-        self._clock.set(await self._views.now())
+        """Connect, and start the writer. The database must be migrated. Raises Unavailable."""
+        try:
+            now = await self._connection.use(lambda c: c.fetchval(sql("now")))
+        except (NotConnected, ConnectionLost) as error:
+            raise Unavailable(str(error)) from None
+        self._clock.set(now)
         self._residents = residents
         residents.start_soon(self._write)
+
+    @property
+    def name(self) -> str:
+        """Of its connection in the database, `application_name`: no other process has it."""
+        return self._connection.name
 
     def queued(self) -> int:
         """How many commits wait for the next batch."""

@@ -51,6 +51,7 @@ from pxbox.service.flow_figures import FlowFigures
 from pxbox.service.reach import Deliveries
 from pxbox.service.room import Room
 from pxbox.service.schemas import Schemas
+from pxbox.service.served import Line, Served
 from pxbox.validation.documents import Documents
 
 # A turn takes a commit or two, each bounded by the journal; past this its outcome is unknown.
@@ -88,6 +89,7 @@ class Parts:
     flows: FlowViews
     flow_figures: FlowFigures
     entrusted: Entrusted
+    served: Served
     acknowledgements: Acknowledgements
     room: Room
     inbox: Inbox
@@ -110,13 +112,15 @@ class Parts:
 class Call:
     """One call of an operation: who calls, with what, and under which idempotency key.
 
-    `item` is the place of an item in a bulk, each of which the key counts for on its own.
+    `item` is the place of an item in a bulk, each of which the key counts for on its own. `line` is
+    the connection that it came by, where that is one that lasts.
     """
 
     caller: Caller
     input: Input
     idempotency_key: str | None = None
     item: int | None = None
+    line: Line | None = None
 
     @property
     def author(self) -> Author:

@@ -34,6 +34,7 @@ from pxbox.service import (
     workers,
 )
 from pxbox.service.core import Call, Outcome, Parts
+from pxbox.service.served import Line
 
 Run = Callable[[Parts, Call], Awaitable[Outcome]]
 
@@ -167,8 +168,9 @@ async def perform(
     operation: Operation,
     input: wire.Input,
     idempotency_key: str | None = None,
+    line: Line | None = None,
 ) -> Outcome:
-    """Call an operation for a principal. Raises PxErrors."""
+    """Call an operation for a principal, who has come by `line`. Raises PxErrors."""
     require_scope(principal, operation.scopes)
     caller = await parts.directory.caller(principal)
-    return await operation.run(parts, Call(caller, input, idempotency_key))
+    return await operation.run(parts, Call(caller, input, idempotency_key, line=line))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import uuid4
 
@@ -13,13 +14,14 @@ from pxbox.behaviors.durable import submit
 from pxbox.behaviors.settling import woken
 from pxbox.domain import access
 from pxbox.domain.access import Caller
-from pxbox.model.errors import Forbidden, InvalidRequest, StaleCheckpoint
+from pxbox.model.errors import Forbidden, InvalidRequest, PxError, StaleCheckpoint
 from pxbox.model.flow import FlowRef
 from pxbox.model.ids import new_ulid
 from pxbox.model.wire import flows as wire
 from pxbox.postgres.flow_views import Runnable
 from pxbox.service.core import Call, Outcome, Parts
 from pxbox.service.entrusted import Charge
+from pxbox.service.served import Line
 
 SESSION_SECONDS = 30
 SESSION = timedelta(seconds=SESSION_SECONDS)
@@ -38,7 +40,10 @@ async def open_session(parts: Parts, call: Call) -> Outcome:
         _require_worker(call.caller, kind)
     id = new_ulid()
     encoded = msgspec.json.encode(kinds)
-    expires_at = await parts.flows.open_session(id, call.caller.sub, encoded, SESSION)
+    served = call.line is not None
+    expires_at = await parts.flows.open_session(id, call.caller.sub, encoded, SESSION, served)
+    if call.line is not None:
+        parts.served.begin(id, call.line)
     return Outcome(wire.WorkerSession(id=id, session_id=id, expires_at=expires_at))
 
 
@@ -56,6 +61,7 @@ async def close_session(parts: Parts, call: Call) -> Outcome:
     id = _session(call)
     await _kinds(parts, call)
     parts.entrusted.sessions.drop((id, call.caller.sub))
+    parts.served.forget(id)
     gone = await parts.flows.end_sessions(id)
     await tell_workers(parts, gone)
     return Outcome(wire.HandedBack(flow_ids=[flow.id for flow in gone]))
@@ -79,6 +85,8 @@ async def lease(parts: Parts, call: Call) -> Outcome:
     if input.held is None:
         known = parts.entrusted.sessions.get((input.id, call.caller.sub))
     kinds = await _kinds(parts, call) if known is None else _allowed(call, known)
+    if call.line is not None and parts.served.begin(input.id, call.line):
+        await parts.flows.serve_session(input.id, call.caller.sub)
     lost: list[str] = []
     if input.held is not None:
         held = await parts.flows.held(input.id, list(input.held))
@@ -94,6 +102,15 @@ async def lease(parts: Parts, call: Call) -> Outcome:
     parts.flow_figures.leased(one.waited for one in given)
     flows, more = [one.flow for one in given], len(given) == input.limit
     return Outcome(wire.FlowsLeased(flows=flows, lost=lost, more=more))
+
+
+async def leave(parts: Parts, line: Line) -> None:
+    """This connection is closed: what waits for its workers is anybody's once it is woken."""
+    sessions = parts.served.end(line)
+    if sessions:
+        # Where the database is away it is as if the worker lived, until its session ends.
+        with suppress(PxError):
+            await parts.flows.leave_sessions(sessions)
 
 
 async def end_expired(parts: Parts) -> int:

@@ -20,7 +20,7 @@ from pxbox.model.errors import (
     PxError,
     UnsupportedMediaType,
 )  # fmt: skip
-from pxbox.service import operations
+from pxbox.service import operations, workers
 from pxbox.service.core import Parts
 from pxbox.service.problems import problem
 from pxbox.service.room import Room
@@ -145,6 +145,8 @@ class Session:
             self._nursery = None
             if self._reassembly is not None:
                 self._reassembly.close()
+            if self._all.parts.served.has(self):
+                self._all.parts.system.start(workers.leave, self._all.parts, self)
             await self._subscriptions.close()
             if parting:
                 self._all.partings.release_on_behalf_of(self)
@@ -332,7 +334,7 @@ class Session:
         key = idempotency_key(frame)
         input = read(bytes(frame.data), operation.input)
         principal = self.token.current()
-        outcome = await operations.perform(self._all.parts, principal, operation, input, key)
+        outcome = await operations.perform(self._all.parts, principal, operation, input, key, self)
         meta = {"replayed": True} if outcome.replayed else UNSET
         reply = ServerFrame("response", id=frame.id, op=frame.op, meta=meta)
         data = msgspec.json.encode(outcome.reply)

@@ -52,7 +52,7 @@ class OpenJournal:
         """Wait until the journal's writer waits for a lock that another transaction holds."""
         waits = (
             "select from pg_stat_activity where datname = current_database()"
-            " and application_name = 'pxbox writer' and wait_event_type = 'Lock'"
+            " and application_name like 'pxbox writer %' and wait_event_type = 'Lock'"
         )
         while not await self.query(waits):
             pass

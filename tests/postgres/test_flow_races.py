@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
@@ -14,6 +14,7 @@ from actors.journal import Commit, Committed, Conflict, Settlement
 from pxbox.behaviors.flow_commits import flow_row, new_flow_row
 from pxbox.model.flow import Flow, FlowStatus
 from pxbox.model.ids import new_ulid
+from pxbox.postgres.statements import sql
 from tests.postgres.sessions import Sessions, with_sessions
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -123,5 +124,25 @@ def test_an_outcome_wakes_no_flow_that_has_ended(shared_database_url: str) -> No
         await session.whole(Commit(uuid4(), rows=(flow_row(ends, runnable="clear"),)))
         await session.whole(answered(flow))
         assert await found(sessions, flow) == ("COMPLETED", 0, 0, False)
+
+    with_sessions(shared_database_url, body)
+
+
+def test_what_is_leased_while_the_session_ends_goes_to_others(shared_database_url: str) -> None:
+    async def body(sessions: Sessions) -> None:
+        flow, creation = created()
+        broker, another = await sessions.pair()
+        await broker.whole(creation)
+        session = new_ulid()
+        lasts = timedelta(seconds=30)
+        await another.fetch(sql("open_session"), session, "me", "{}", lasts, None, None)
+        await broker.begin()
+        given = await broker.fetch(sql("lease_flows"), session, "me", [flow.kind], [1], 200)
+        assert flow.id in [id for id, *_ in given]
+        ending = asyncio.ensure_future(another.fetch(sql("end_sessions"), session, None))
+        await sessions.blocked(another, ending)
+        await broker.commit()
+        assert flow.id in [id for id, *_ in await ending]
+        assert await found(sessions, flow) == ("RUNNING", 0, 0, True)
 
     with_sessions(shared_database_url, body)

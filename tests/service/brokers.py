@@ -33,6 +33,7 @@ from pxbox.postgres.reader import Reader
 from pxbox.references.fetcher import Fetcher
 from pxbox.service import operations
 from pxbox.service.core import Outcome, Parts
+from pxbox.service.served import Line
 from tests.postgres.sessions import run_asyncio
 
 CITY = {
@@ -50,16 +51,17 @@ def unique(prefix: str = "u") -> str:
 
 @dataclass(frozen=True)
 class Client:
-    """A caller of one broker's operations, by a token that was verified."""
+    """A caller of one broker's operations, by a token that was verified; `line`: its connection."""
 
     parts: Parts
     principal: Principal
+    line: Line | None = None
 
     async def outcome(self, operation: str, key: str | None = None, **members: object) -> Outcome:
         """Call an operation with an input of these members, decoded as from a transport."""
         found = operations.find(operation)
         input = decode_input(msgspec.json.encode(members), found.input)
-        return await operations.perform(self.parts, self.principal, found, input, key)
+        return await operations.perform(self.parts, self.principal, found, input, key, self.line)
 
     async def call(self, operation: str, key: str | None = None, **members: object) -> Any:
         """The reply as JSON says it. Raises PxErrors."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import trio
@@ -83,8 +83,9 @@ async def started(broker: Broker, kind: str | None = None, **members: Any) -> tu
     return made["flowId"], kind
 
 
-async def worker(broker: Broker, kind: str, version: int = 1) -> Worker:
-    client = broker.client("worker", f"worker:{kind}")
+async def worker(broker: Broker, kind: str, version: int = 1, line: object | None = None) -> Worker:
+    """One that has a session; `line` is its connection, where it has one."""
+    client = replace(broker.client("worker", f"worker:{kind}"), line=line)
     kinds = [{"kind": kind, "version": version}]
     session = await client.call("openSession", kinds=kinds)
     return Worker(client, kind, session["sessionId"])

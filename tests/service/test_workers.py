@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import replace
 
 import asyncpg
 import pytest
@@ -110,6 +111,47 @@ async def test_a_flow_waits_for_its_living_worker_and_no_longer(broker: Broker) 
     (taken,) = (await other.leases())["flows"]
     assert not taken["resident"]
     assert taken["fence"] == 2
+
+
+async def test_whose_worker_or_broker_has_gone_keeps_no_waiting_flow_from_others(
+    brokers: Brokers,
+) -> None:
+    there, here = brokers
+    ana = await here.user()
+    for gone in ("worker", "broker"):
+        kind = unique("kind")[:40]
+        line = object()
+        hands = await worker(there, kind, line=line)
+        other = await worker(here, kind)
+        await started(here, kind)
+        asked = [ask(ana)]
+        flow = await hands.takes()
+        wait = (await hands.saves(flow, "WAITING_INPUT", waits=asked))["waitIds"]["city#1"]
+        await here.responder(ana).call("postResponse", id=wait, payload=ROME)
+        # There is its broker, which serves it.
+        assert (await other.leases())["flows"] == []
+        if gone == "worker":
+            await workers.leave(there.parts, line)
+        else:
+            elsewhere = "update worker_session set served_by = 'pxbox writer gone' where id = $1"
+            await here.query(elsewhere, hands.session)
+        assert [one["flowId"] for one in (await other.leases())["flows"]] == [flow.id]
+
+
+async def test_a_worker_that_comes_by_another_connection_is_served_by_it(broker: Broker) -> None:
+    kind = unique("kind")[:40]
+    first, second = object(), object()
+    hands = await worker(broker, kind, line=first)
+    served = "select served_by from worker_session where id = $1"
+    mine = broker.core.journal.name
+    hands.client = replace(hands.client, line=second)
+    await hands.leases()
+    await workers.leave(broker.parts, first)
+    assert [row["served_by"] for row in await broker.query(served, hands.session)] == [mine]
+    await workers.leave(broker.parts, second)
+    assert [row["served_by"] for row in await broker.query(served, hands.session)] == [""]
+    await hands.leases()
+    assert [row["served_by"] for row in await broker.query(served, hands.session)] == [mine]
 
 
 async def test_what_an_ended_session_ran_is_told_to_other_workers(broker: Broker) -> None:

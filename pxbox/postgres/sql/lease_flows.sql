@@ -1,7 +1,7 @@
 -- Give flows that are to be run to a live session, those waiting longest first; a flow that is with
--- another live session is left to that, but for one that waits and that it has not come for within a
--- second: it may have died, and the fence keeps apart who has it. The fence rises only when it changes
--- hands (F4).
+-- another live session is left to that, but for one that waits: where that session's worker has left, or
+-- the broker that served it is gone, it is anybody's at once, and else where it was not come for within a
+-- second. The fence keeps apart who has it; it rises only when it changes hands (F4).
 --
 -- Nobody waits for the disk here: what a crash of the database undoes, it undoes whole. The flow is to
 -- be run as before, and the checkpoint of whoever had it then is refused, for it is not theirs.
@@ -13,6 +13,7 @@ with quick as (
 ), mine as (
     select id from worker_session
      where id = $1 and sub = $2 and expires_at > clock_timestamp()
+       for key share
 ), picked as (
     select f.id, f.session as had, f.seen, f.runnable_at
       from flow f
@@ -22,7 +23,11 @@ with quick as (
        and (f.session is null or f.session = $1
             or (f.status <> 'RUNNING' and f.runnable_at < clock_timestamp() - interval '1 second')
             or not exists (select from worker_session s
-                            where s.id = f.session and s.expires_at > clock_timestamp()))
+                            where s.id = f.session and s.expires_at > clock_timestamp()
+                              and (f.status = 'RUNNING' or s.served_by is null
+                                   or (s.served_by <> ''
+                                       and exists (select from pg_stat_activity a
+                                                    where a.application_name = s.served_by)))))
      order by f.runnable_at limit $5 for update of f skip locked
 ), given as (
     update flow f
