@@ -206,7 +206,7 @@ def _join_parts(
         flows=flows,
         flow_figures=FlowFigures(flows),
         entrusted=Entrusted(),
-        served=Served(),
+        served=Served(telling.channels),
         acknowledgements=Acknowledgements(Acknowledged(reader), telling.channels.epoch),
         room=Room(),
         inbox=Inbox(reader),

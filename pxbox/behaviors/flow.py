@@ -137,6 +137,9 @@ class FlowActor:
         commit = saving(flow, after, message, suspends)
         if transition.type is not None:
             commit = replace(commit, events=(*commit.events, told(after, transition.type, None)))
+        if message.restart is not None:
+            news = woken(after.ref, f"{after.id}.{after.version}", now)
+            commit = replace(commit, events=(*commit.events, *news))
         commit = replace(commit, settlements=(*commit.settlements, *taken))
         return await self._commit_save(commit, after, message, behind)
 

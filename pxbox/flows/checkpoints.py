@@ -129,9 +129,7 @@ class Checkpoints:
             await self._send(self._last_frame(end))
         except PxBoxError as refusal:
             await self._send(self._refused_end(end, refusal))
-        if end.parked is not None:
-            return Ending.PARKED
-        return Ending.CLOSED if end.restart is None else Ending.RESTARTED
+        return Ending.CLOSED if end.parked is None else Ending.PARKED
 
     def _last_frame(self, end: End) -> dict[str, Any]:
         frame = self._frame(self._progress.outbox)

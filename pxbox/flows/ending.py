@@ -15,11 +15,10 @@ _FRAMES_KEPT = 5
 
 
 class Ending(Enum):
-    """Why a run is over: the flow ended, was parked, begins anew, or is another's."""
+    """Why a run is over: the flow ended or begins anew, was parked, or is another's."""
 
     CLOSED = "closed"
     PARKED = "parked"
-    RESTARTED = "restarted"
     LOST = "lost"
 
 

@@ -16,10 +16,9 @@ import anyio
 import anyio.abc
 import msgspec
 
-from pxbox.client import AsyncPxBox, Gap
+from pxbox.client import AsyncPxBox
 from pxbox.client.errors import Conflict, NotFound, Overloaded, PxBoxError, Unreachable
-from pxbox.client.retry import Backoff
-from pxbox.flows.ending import Ending
+from pxbox.client.retry import Backoff, Transient
 from pxbox.flows.errors import InvalidCursor, Parked
 from pxbox.flows.history import History
 from pxbox.flows.kinds import Cursor, FlowKind, by_name
@@ -36,11 +35,10 @@ from pxbox.model.wire.flows import (
 log = logging.getLogger("pxbox.worker")
 
 RENEW_SECONDS = 10.0
-# Where no news comes, this is how often a worker looks all the same.
-LOOK_SECONDS = 15.0
-# A flow that wakes with a worker that has died may be had by others a second later.
-AGAIN_SECONDS = 1.2
+# For so long the broker waits for something to run before it says that there is nothing.
+WAIT_SECONDS = 15
 LEASE_AT_ONCE = 200
+GATHER_SECONDS = 0.001
 RESIDENT = 1_000
 _REVIVABLE = (Overloaded, Unreachable)
 
@@ -68,9 +66,7 @@ class Worker:
         self._session: str | None = None
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._scopes: dict[str, anyio.CancelScope] = {}
-        self._nudge = anyio.Event()
         self._unsure = False
-        self._missed = False
         self._stopping = False
         self.replays = 0
         self.beat = time.monotonic()
@@ -92,8 +88,6 @@ class Worker:
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._tick)
-                for kind in self._kinds:
-                    group.start_soon(self._listen, kind)
                 await self._lease_for_ever(group)
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5.0):
@@ -127,10 +121,15 @@ class Worker:
             try:
                 if self._session is None:
                     await self._open_session()
-                more = await self._lease(group)
+                await self._lease(group)
             except (Conflict, NotFound):
                 log.warning("the session has ended: its flows are with others now")
                 self._drop_all()
+                continue
+            except Transient as lost:
+                # With a reply that was lost flows may have come that are not known here.
+                self._unsure = True
+                await anyio.sleep(backoff.next(lost.after))
                 continue
             except PxBoxError as error:
                 log.warning("the broker is away: %s", error)
@@ -138,24 +137,14 @@ class Worker:
                 await anyio.sleep(backoff.next())
                 continue
             backoff.reset()
-            if not more:
-                await self._wait_news(AGAIN_SECONDS if self._missed else LOOK_SECONDS)
-
-    async def _wait_news(self, at_most: float) -> None:
-        with anyio.move_on_after(at_most) as patience:
-            await self._nudge.wait()
-        # Something is to be run, and if nothing is leased now, another worker is to come for it.
-        self._missed = not patience.cancelled_caught
-        if at_most == LOOK_SECONDS:
-            self._unsure = self._unsure or patience.cancelled_caught
+            # What was given runs first; what wakes meanwhile comes along with the next.
+            await anyio.sleep(GATHER_SECONDS)
 
     async def _open_session(self) -> None:
         kinds = [{"kind": one.name, "version": one.version} for one in self._kinds.values()]
         opened = await self._px.carry_out("openSession", {"kinds": kinds}, WorkerSession)
         self._session = opened.id
         self._unsure = False
-        # One that ended without a word may have left flows that were woken just now.
-        self._missed = True
 
     async def _close_session(self) -> None:
         self._stopping = True
@@ -166,22 +155,25 @@ class Worker:
             except PxBoxError as error:
                 log.warning("the session was not closed; it ends by itself: %s", error)
 
-    async def _lease(self, group: anyio.abc.TaskGroup) -> bool:
-        """Take what is to be run; True: there is more."""
-        self._nudge = anyio.Event()
+    async def _lease(self, group: anyio.abc.TaskGroup) -> None:
+        """Take what is to be run, once there is something. Raises PxBoxErrors, and Transient: it is
+        not simply repeated, for what a lost reply brought would be unknown here."""
         input: dict[str, Any] = {"id": self._session, "limit": LEASE_AT_ONCE}
-        if self._unsure:
+        unsure, self._unsure = self._unsure, False
+        if unsure:
             # A reply may have been lost: say what is here, and hear what else should be.
             input["held"] = {id: run.wake for id, run in self._runs.items()}
-        leased = await self._px.carry_out("leaseFlows", input, FlowsLeased)
-        self._unsure = False
+        else:
+            input["waitSeconds"] = WAIT_SECONDS
+        reply = await self._px.link.once("leaseFlows", msgspec.json.encode(input), None)
+        leased = msgspec.json.decode(reply, type=FlowsLeased)
+        # Where long nothing comes, it may be because of what is believed here.
+        self._unsure = self._unsure or not (leased.flows or unsure)
         for id in leased.lost:
             self._drop(id)
         for flow in leased.flows:
-            self._missed = False
             self._take(flow, group)
         self._evict()
-        return leased.more
 
     def _take(self, flow: LeasedFlow, group: anyio.abc.TaskGroup) -> None:
         run = self._runs.get(flow.flow_id)
@@ -192,23 +184,21 @@ class Worker:
             else:
                 run.deliver(flow.outcomes, flow.wake)
             return
-        if run is not None:
-            self._drop(flow.flow_id)
+        # Also one whose record is still being read: it has become longer.
+        self._drop(flow.flow_id)
         if flow.status is not FlowStatus.CANCELLED or flow.compensations:
-            group.start_soon(self._serve, flow)
+            scope = self._scopes[flow.flow_id] = anyio.CancelScope()
+            group.start_soon(self._serve, flow, scope)
 
-    async def _serve(self, flow: LeasedFlow) -> None:
+    async def _serve(self, flow: LeasedFlow, scope: anyio.CancelScope) -> None:
         """Run a flow here, from its record, until it is over or another's."""
-        with anyio.CancelScope() as scope:
-            self._scopes[flow.flow_id] = scope
+        with scope:
             try:
                 run = await self._made(flow)
                 if run is None:
                     return
                 self._runs[flow.flow_id] = run
-                ending = await run.go()
-                if ending is Ending.RESTARTED:
-                    self._nudge.set()
+                await run.go()
             except PxBoxError as error:
                 log.warning("flow %s is left to another try: %s", flow.flow_id, error)
                 self._unsure = True
@@ -288,20 +278,6 @@ class Worker:
         self._session = None
         for id in list(self._scopes):
             self._drop(id)
-
-    async def _listen(self, kind: str) -> None:
-        """Hear that something is to be run (F4)."""
-        while True:
-            try:
-                async with self._px.events(f"work:{kind}") as stream:
-                    # What came between the last lease and this.
-                    self._nudge.set()
-                    async for told in stream:
-                        self._unsure = self._unsure or isinstance(told, Gap)
-                        self._nudge.set()
-            except PxBoxError as error:
-                log.warning("no news of %s: %s", kind, error)
-                await anyio.sleep(LOOK_SECONDS)
 
     async def _tick(self) -> None:
         while True:

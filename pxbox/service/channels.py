@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -64,7 +64,7 @@ class Channels:
         self._events = events
         self._pages = Pages(events)
         self._watchers: dict[str, int] = {}
-        self._waiters: set[_Waiter] = set()
+        self._ears: set[Ear] = set()
         self._client_ahead = client_ahead
         self.crowds = Crowds(lambda channel, entries: self._tell(channel, News(entries)))
         self.epoch = epoch
@@ -90,8 +90,8 @@ class Channels:
 
     def end_waiting(self) -> None:
         """Have the long polls answered with what is so now."""
-        for waiter in self._waiters:
-            waiter.came.set()
+        for ear in self._ears:
+            ear.came.set()
 
     async def join(self, channel: str, subscriber: Subscriber) -> int:
         """Deliver to `subscriber` from the channel's head on, which is returned."""
@@ -148,17 +148,31 @@ class Channels:
         What happens after the block was entered is not missed: read the state inside it. It is
         set too when the broker drains.
         """
-        waiter = _Waiter()
-        self._waiters.add(waiter)
+        ear = await self.listen([channel])
         try:
-            await self.join(channel, waiter)
-            try:
-                yield waiter.came
-            finally:
-                with trio.CancelScope(shield=True):
-                    await self.leave(channel, waiter)
+            yield ear.came
         finally:
-            self._waiters.discard(waiter)
+            await ear.aclose()
+
+    async def listen(self, channels: Sequence[str]) -> Ear:
+        """Hear of every entry of these channels from now on; to be closed. It hears too of the
+        broker's draining."""
+        ear = Ear(self, channels)
+        self._ears.add(ear)
+        joined = 0
+        try:
+            for channel in channels:
+                await self.join(channel, ear)
+                joined += 1
+        finally:
+            if joined < len(channels):
+                ear.channels = channels[:joined]
+                await ear.aclose()
+        return ear
+
+    def deafen(self, ear: Ear) -> None:
+        """It is closed."""
+        self._ears.discard(ear)
 
     async def heads(self) -> dict[str, int]:
         """The newest number of every channel watched here, in one query (E7). Raises
@@ -227,9 +241,21 @@ class Trimmed(Exception):
         super().__init__(f"{channel} has not kept what follows {position}")
 
 
-class _Waiter:
-    def __init__(self) -> None:
+class Ear:
+    """`came` is set by whatever comes; whoever waits again puts a new event in its place first."""
+
+    def __init__(self, all_: Channels, channels: Sequence[str]) -> None:
         self.came = trio.Event()
+        self.channels = channels
+        self._all = all_
+
+    async def aclose(self) -> None:
+        """Hear of nothing any more; who waits for it waits no longer."""
+        self.came.set()
+        self._all.deafen(self)
+        with trio.CancelScope(shield=True):
+            for channel in self.channels:
+                await self._all.leave(channel, self)
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         self.came.set()

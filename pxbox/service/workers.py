@@ -8,6 +8,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import msgspec
+import trio
 
 from actors.journal import Commit, Event
 from pxbox.behaviors.durable import submit
@@ -18,13 +19,15 @@ from pxbox.model.errors import Forbidden, InvalidRequest, PxError, StaleCheckpoi
 from pxbox.model.flow import FlowRef
 from pxbox.model.ids import new_ulid
 from pxbox.model.wire import flows as wire
-from pxbox.postgres.flow_views import Runnable
+from pxbox.postgres.flow_views import Given, Runnable
 from pxbox.service.core import Call, Outcome, Parts
 from pxbox.service.entrusted import Charge
 from pxbox.service.served import Line
 
 SESSION_SECONDS = 30
 SESSION = timedelta(seconds=SESSION_SECONDS)
+# A flow that wakes may be left to the session that had it for a second.
+_AGAIN_SECONDS = 1.2
 
 _decode_kinds = msgspec.json.Decoder(dict[str, int]).decode
 
@@ -43,7 +46,7 @@ async def open_session(parts: Parts, call: Call) -> Outcome:
     served = call.line is not None
     expires_at = await parts.flows.open_session(id, call.caller.sub, encoded, SESSION, served)
     if call.line is not None:
-        parts.served.begin(id, call.line)
+        await parts.served.begin(id, call.line)
     return Outcome(wire.WorkerSession(id=id, session_id=id, expires_at=expires_at))
 
 
@@ -61,8 +64,8 @@ async def close_session(parts: Parts, call: Call) -> Outcome:
     id = _session(call)
     await _kinds(parts, call)
     parts.entrusted.sessions.drop((id, call.caller.sub))
-    parts.served.forget(id)
     gone = await parts.flows.end_sessions(id)
+    await parts.served.forget(id)
     await tell_workers(parts, gone)
     return Outcome(wire.HandedBack(flow_ids=[flow.id for flow in gone]))
 
@@ -85,7 +88,7 @@ async def lease(parts: Parts, call: Call) -> Outcome:
     if input.held is None:
         known = parts.entrusted.sessions.get((input.id, call.caller.sub))
     kinds = await _kinds(parts, call) if known is None else _allowed(call, known)
-    if call.line is not None and parts.served.begin(input.id, call.line):
+    if call.line is not None and await parts.served.begin(input.id, call.line):
         await parts.flows.serve_session(input.id, call.caller.sub)
     lost: list[str] = []
     if input.held is not None:
@@ -93,8 +96,8 @@ async def lease(parts: Parts, call: Call) -> Outcome:
         lost = [id for id in input.held if id not in held]
         seen = {id: wake for id, wake in input.held.items() if id in held}
         await parts.flows.reclaim(input.id, seen)
-    given = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
-    if known is not None and not given:
+    given = await _given(parts, call, kinds)
+    if not given and (known is not None or input.wait_seconds):
         # Nothing is to be run, or the session has ended.
         await _kinds(parts, call)
     for one in given:
@@ -106,11 +109,47 @@ async def lease(parts: Parts, call: Call) -> Outcome:
 
 async def leave(parts: Parts, line: Line) -> None:
     """This connection is closed: what waits for its workers is anybody's once it is woken."""
-    sessions = parts.served.end(line)
+    sessions = await parts.served.end(line)
     if sessions:
         # Where the database is away it is as if the worker lived, until its session ends.
         with suppress(PxError):
             await parts.flows.leave_sessions(sessions)
+
+
+async def _given(parts: Parts, call: Call, kinds: dict[str, int]) -> Sequence[Given]:
+    """What there is to run, at the latest after as long as the call waits for it."""
+    input = call.input
+    assert isinstance(input, wire.LeaseFlows)
+    if not input.wait_seconds:
+        return await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
+    line = call.line if call.line is not None else object()
+    await parts.served.begin(input.id, line)
+    try:
+        return await _awaited(parts, call, input, line, kinds)
+    finally:
+        if line is not call.line:
+            await parts.served.end(line)
+
+
+async def _awaited(
+    parts: Parts, call: Call, input: wire.LeaseFlows, line: Line, kinds: dict[str, int]
+) -> Sequence[Given]:
+    ear = await parts.served.ear(input.id, kinds)
+    until = look = trio.current_time() + input.wait_seconds
+    while True:
+        with trio.move_on_at(min(look, until)):
+            await ear.came.wait()
+        # What a worker that has gone were given would wait for its session's end.
+        if not parts.served.serves(input.id, line):
+            return []
+        heard, ear.came = ear.came.is_set(), trio.Event()
+        given = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
+        if len(given) == input.limit:
+            ear.came.set()
+        if given or parts.channels.draining or trio.current_time() >= until:
+            return given
+        # Something is to be run, and it may be left to another for now.
+        look = trio.current_time() + _AGAIN_SECONDS if heard else until
 
 
 async def end_expired(parts: Parts) -> int:

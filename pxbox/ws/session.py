@@ -145,8 +145,7 @@ class Session:
             self._nursery = None
             if self._reassembly is not None:
                 self._reassembly.close()
-            if self._all.parts.served.has(self):
-                self._all.parts.system.start(workers.leave, self._all.parts, self)
+            self._leave_workers()
             await self._subscriptions.close()
             if parting:
                 self._all.partings.release_on_behalf_of(self)
@@ -250,8 +249,15 @@ class Session:
             finally:
                 self._command_ended()
 
+    def _leave_workers(self) -> None:
+        if self._all.parts.served.has(self):
+            self._all.parts.system.start(workers.leave, self._all.parts, self)
+
     def _command_ended(self) -> None:
         self._in_flight -= 1
+        if self._nursery is None:
+            # It may have been a worker's first.
+            self._leave_workers()
         self._ended.unpark_all()
         self._end_if_drained()
 

@@ -180,6 +180,7 @@ def test_schemas_have_the_limits_of_the_contract() -> None:
         assert checkpoint[member]["maxItems"] == LIMITS["checkpointItems"]["value"]
     lease = read("v1/LeaseFlows.json")["properties"]
     assert lease["limit"]["maximum"] == LIMITS["leasedFlows"]["value"]
+    assert lease["waitSeconds"]["maximum"] == LIMITS["leaseWaitSeconds"]["value"]
     kinds = read("v1/OpenSession.json")["properties"]["kinds"]
     assert kinds["maxItems"] == LIMITS["workerKinds"]["value"]
     key = read("v1/IdempotencyKey.json")["pattern"]

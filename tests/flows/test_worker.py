@@ -12,9 +12,11 @@ from anyio import from_thread
 
 from pxbox.client import AsyncPxBox
 from pxbox.flows import Context, FlowKind, flow
+from pxbox.flows.history import History
 from pxbox.flows.keeper import Keeper
-from pxbox.flows.worker import LOOK_SECONDS
+from pxbox.flows.worker import WAIT_SECONDS, Worker
 from pxbox.model.flow import FlowStatus
+from pxbox.model.wire.flows import LeasedFlow
 from tests.brokers import Broker, Brokers
 from tests.client.proxy import open_proxy
 from tests.client.running import on, on_both
@@ -160,7 +162,7 @@ def test_a_worker_that_is_gone_without_a_word_loses_nothing(
             if ended:
                 gone = f"update worker_session set expires_at = now() where id = '{session}'"
                 database.execute(gone)
-            with anyio.fail_after(LOOK_SECONDS * 0.8):
+            with anyio.fail_after(WAIT_SECONDS * 0.8):
                 async with working(px, kind):
                     assert await handle.result() == [4]
 
@@ -304,3 +306,47 @@ def test_code_that_changed_parks_and_goes_on_once_it_is_mended(module_broker: Br
                 assert await handle.result() == 6
 
     on("asyncio", go)
+
+
+@on_both
+async def test_a_flow_that_is_woken_while_its_record_is_read_runs_once(
+    module_broker: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Given to the same session twice, it is begun again from the longer record."""
+    ann, starts = name("ann"), list[str]()
+
+    @flow(name("woken"))
+    async def woken(ctx: Context) -> list[int]:
+        starts.append("start")
+        found = await ctx.gather({
+            "one": ctx.asking(to=ann, schema=int), "other": ctx.asking(to=ann, schema=int),
+        })  # fmt: skip
+        return [found["one"].data, found["other"].data]
+
+    reads, dropped = list[LeasedFlow](), list[str]()
+
+    async def slowly(worker: Worker, leased: LeasedFlow) -> History:
+        reads.append(leased)
+        if len(reads) == 1:
+            try:
+                await anyio.sleep_forever()
+            finally:
+                dropped.append(leased.flow_id)
+        return await read(worker, leased)
+
+    async with client(module_broker) as px, client(module_broker, ann) as her:
+        await introduce(px, ann)
+        async with working(px, woken):
+            handle = await px.flows.start(woken)
+            flow_now = await waiting(handle, "one#1", "other#1")
+        read = Worker._history
+        monkeypatch.setattr(Worker, "_history", slowly)
+        first, second = [wait.id for wait in flow_now.waiting]
+        async with working(px, woken):
+            await her.call("postResponse", {"id": first, "payload": 1})
+            while not reads:
+                await anyio.sleep(0)
+            await her.call("postResponse", {"id": second, "payload": 2})
+            assert await handle.result() == [1, 2]
+            assert dropped == [handle.id]
+    assert starts == ["start", "start"]

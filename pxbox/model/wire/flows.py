@@ -170,9 +170,10 @@ class CloseSession(SessionId):
 
 class LeaseFlows(SessionId):
     """Take flows to run. `held`: those in memory, with the count of wakes that each has seen, after
-    a lost connection."""
+    a lost connection. `wait_seconds`: how long to wait where there is nothing to run."""
 
     limit: Annotated[int, Meta(ge=1, le=500)] = 100
+    wait_seconds: Annotated[int, Meta(ge=0, le=20)] = 0
     held: dict[Ulid, Count] | None = None
 
 
