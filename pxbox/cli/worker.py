@@ -9,17 +9,20 @@ import os
 import signal
 import sys
 from contextlib import suppress
+from pathlib import Path
 from typing import Annotated, Literal
 
 import anyio
 import msgspec
 from cyclopts import Parameter
 
+from pxbox.cli.calling import failure
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.flow_worker import PARENT
 from pxbox.cli.terminal import note
 from pxbox.cli.where import NOWHERE, Where, find
 from pxbox.client import AsyncPxBox
+from pxbox.client.errors import PxBoxError
 from pxbox.client.link import Token
 from pxbox.flows.keeper import Keeper, strikes_of
 from pxbox.flows.kinds import FlowKind, kinds_of
@@ -58,13 +61,23 @@ def worker(
     note(f"Running {', '.join(f'{kind.name} v{kind.version}' for kind in kinds)} for {url}.")
     options = {"loop_factory": asyncio.SelectorEventLoop} if loop == "asyncio" else {}
     with suppress(KeyboardInterrupt):
-        anyio.run(_serve, url, token, kinds, resident, backend=loop, backend_options=options)
+        refused = anyio.run(
+            _serve, url, token, kinds, resident, backend=loop, backend_options=options
+        )
+        if refused is not None:
+            raise failure(refused, where)
     return Exit.DONE
 
 
 def load(name: str) -> list[FlowKind]:
     """The flows that `module[:name]` means. Raises CommandFailed."""
     module_name, _, one = name.partition(":")
+    if module_name.endswith(".py"):
+        named = ".".join(Path(module_name).with_suffix("").parts).lstrip("./")
+        raise CommandFailed(
+            f"{module_name} is a file; name its module as an import does, such as {named}",
+            Exit.WRONG_CALL,
+        )
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:
@@ -77,7 +90,9 @@ def load(name: str) -> list[FlowKind]:
     return kinds
 
 
-async def _serve(url: str, token: Token, kinds: list[FlowKind], resident: int) -> None:
+async def _serve(url: str, token: Token, kinds: list[FlowKind], resident: int) -> PxBoxError | None:
+    """Run them until told to end, or until the broker refuses them for good: how it does."""
+    refused: PxBoxError | None = None
     async with AsyncPxBox(url, token) as px:
         worker = Worker(px, kinds, resident=resident)
         strikes = strikes_of(os.environ.get(_STRIKES, "{}"))
@@ -88,9 +103,14 @@ async def _serve(url: str, token: Token, kinds: list[FlowKind], resident: int) -
                 group.start_soon(_until_told, group.cancel_scope)
                 if parent := os.environ.get(PARENT):
                     group.start_soon(_until_alone, int(parent), group.cancel_scope)
-                await worker.run()
+                try:
+                    await worker.run()
+                except PxBoxError as error:
+                    refused = error
+                    group.cancel_scope.cancel()
         finally:
             keeper.stop()
+    return refused
 
 
 async def _until_told(scope: anyio.CancelScope) -> None:

@@ -17,7 +17,15 @@ import anyio.abc
 import msgspec
 
 from pxbox.client import AsyncPxBox
-from pxbox.client.errors import Conflict, NotFound, Overloaded, PxBoxError, Unreachable
+from pxbox.client.errors import (
+    AuthError,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Overloaded,
+    PxBoxError,
+    Unreachable,
+)
 from pxbox.client.retry import Backoff, Transient
 from pxbox.flows.errors import InvalidCursor, Parked
 from pxbox.flows.history import History
@@ -84,14 +92,19 @@ class Worker:
         return self._runs.get(flow_id)
 
     async def run(self) -> None:
-        """Serve until cancelled; then hand back what is in hand."""
+        """Serve until cancelled; then hand back what is in hand.
+
+        Raises AuthError, Forbidden: the token is not for this, and there is no other to be had.
+        """
         try:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._tick)
-                await self._lease_for_ever(group)
+                refused = await self._lease_for_long(group)
+                group.cancel_scope.cancel()
         finally:
             with anyio.CancelScope(shield=True), anyio.move_on_after(5.0):
                 await self._close_session()
+        raise refused
 
     def now(self) -> datetime:
         """What `ctx.now()` records."""
@@ -115,7 +128,8 @@ class Worker:
                 log.warning("a checkpoint of flow %s waits: %s", frame["id"], error)
                 await anyio.sleep(backoff.next())
 
-    async def _lease_for_ever(self, group: anyio.abc.TaskGroup) -> None:
+    async def _lease_for_long(self, group: anyio.abc.TaskGroup) -> AuthError | Forbidden:
+        """Lease until that is refused for good, and return how."""
         backoff = Backoff()
         while True:
             try:
@@ -132,6 +146,8 @@ class Worker:
                 await anyio.sleep(backoff.next(lost.after))
                 continue
             except PxBoxError as error:
+                if isinstance(error, AuthError | Forbidden) and not self._px.link.renews_tokens:
+                    return error
                 log.warning("the broker is away: %s", error)
                 self._unsure = True
                 await anyio.sleep(backoff.next())

@@ -155,6 +155,8 @@ def test_one_that_cannot_be_steered_holds_up_no_other(shell: Shell) -> None:
         (["flows", "start", "expense@x"], Exit.WRONG_CALL, "KIND@VERSION"),
         (["flows", "cancel"], Exit.WRONG_CALL, "--kind"),
         (["flows", "list", "--limit", "0"], Exit.WRONG_CALL, "--limit"),
+        (["worker", "no_such_module"], Exit.WRONG_CALL, "cannot be imported"),
+        (["worker", "flows/code.py"], Exit.WRONG_CALL, "such as flows.code"),
     ],
 )
 def test_what_goes_wrong_has_its_exit_code(
@@ -164,3 +166,20 @@ def test_what_goes_wrong_has_its_exit_code(
     assert (done.returncode, done.stdout) == (exit, "")
     assert said in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("token", "said"), [(None, "token is not valid"), ("flow", "worker:greeting")]
+)
+def test_a_worker_that_is_refused_for_good_says_so_and_ends(
+    shell: Shell, module_broker: Broker, token: str | None, said: str
+) -> None:
+    (shell.directory / "code_of_flows.py").write_text(CODE)
+    given = "garbage" if token is None else module_broker.token("hands", token)
+    with Shell(shell.directory, shell.environ | {"PXBOX_TOKEN": given}).start(
+        "worker", "code_of_flows"
+    ) as process:
+        _, told = process.communicate(timeout=SECONDS)
+    assert process.returncode == Exit.AUTH
+    assert said in told
+    assert "Traceback" not in told
