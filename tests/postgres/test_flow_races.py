@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace as replaced
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -10,7 +11,7 @@ import pytest
 from msgspec import Raw
 from msgspec.structs import replace
 
-from actors.journal import Commit, Committed, Conflict, Settlement
+from actors.journal import Commit, Committed, Conflict, Event, Row, Settlement
 from pxbox.behaviors.flow_commits import flow_row, new_flow_row
 from pxbox.model.flow import Flow, FlowStatus
 from pxbox.model.ids import new_ulid
@@ -144,5 +145,30 @@ def test_what_is_leased_while_the_session_ends_goes_to_others(shared_database_ur
         await broker.commit()
         assert flow.id in [id for id, *_ in await ending]
         assert await found(sessions, flow) == ("RUNNING", 0, 0, True)
+
+    with_sessions(shared_database_url, body)
+
+
+def test_a_checkpoint_with_steps_that_is_sent_again_has_landed(shared_database_url: str) -> None:
+    """Its steps are recorded already, by itself: no reason to refuse it."""
+
+    async def body(sessions: Sessions) -> None:
+        flow, creation = created()
+        worker, again = await sessions.pair()
+        await worker.whole(creation)
+        step = {"flow_id": flow.id, "n": 1, "key": "score#1", "digest": "d", "result": "1"}
+        rows = (flow_row(replace(flow, version=2)), Row("flow_step", f"{flow.id}/score#1", 1, step))
+        told = (Event(new_ulid(), (f"flow:{flow.id}",), b"{}"),)
+        checkpoint = Commit(uuid4(), rows=rows, events=told)
+        for session in (worker, again):
+            [outcome] = await session.whole(checkpoint)
+            assert isinstance(outcome, Committed), outcome
+        [other] = await again.whole(replaced(checkpoint, id=uuid4()))
+        assert isinstance(other, Conflict)
+        assert await sessions.log(f"flow:{flow.id}") == [(1, told[0].id)]
+        [(steps,)] = await sessions.eye.fetch(
+            "select count(*) from flow_step where flow_id = $1", flow.id
+        )
+        assert steps == 1
 
     with_sessions(shared_database_url, body)

@@ -18,8 +18,8 @@ PONG = 0xA
 
 @pytest.fixture(scope="module")
 def quick_broker(module_brokers: Brokers) -> Broker:
-    """One that sends a heartbeat a second, and takes a silent second after it for death."""
-    return module_brokers("--heartbeat-seconds", "1", "--answer-seconds", "1")
+    """One with a heartbeat every two seconds, which takes two silent ones after it for death."""
+    return module_brokers("--heartbeat-seconds", "2", "--answer-seconds", "2")
 
 
 def heads(socket: CheckedSocket) -> list[Any]:
