@@ -6,6 +6,7 @@ A worker that dies loses nothing: its session ends, and its flows go to others (
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -75,6 +76,7 @@ class Worker:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._scopes: dict[str, anyio.CancelScope] = {}
         self._unsure = False
+        self._sure_until = math.inf
         self._stopping = False
         self.replays = 0
         self.beat = time.monotonic()
@@ -135,8 +137,13 @@ class Worker:
             try:
                 if self._session is None:
                     await self._open_session()
-                await self._lease(group)
-            except (Conflict, NotFound):
+                waited = await self._lease(group)
+            except (Conflict, NotFound) as error:
+                if self._session is None:
+                    # No broker's words about a session: something else answers there.
+                    log.warning("no session can be opened: %s", error)
+                    await anyio.sleep(backoff.next())
+                    continue
                 log.warning("the session has ended: its flows are with others now")
                 self._drop_all()
                 continue
@@ -146,13 +153,16 @@ class Worker:
                 await anyio.sleep(backoff.next(lost.after))
                 continue
             except PxBoxError as error:
-                if isinstance(error, AuthError | Forbidden) and not self._px.link.renews_tokens:
+                # What a gateway says, with no code of the contract, may be over soon.
+                told = bool(error.code) and not self._px.link.renews_tokens
+                if told and isinstance(error, AuthError | Forbidden):
                     return error
                 log.warning("the broker is away: %s", error)
                 self._unsure = True
                 await anyio.sleep(backoff.next())
                 continue
-            backoff.reset()
+            if waited:
+                backoff.reset()
             # What was given runs first; what wakes meanwhile comes along with the next.
             await anyio.sleep(GATHER_SECONDS)
 
@@ -161,6 +171,7 @@ class Worker:
         opened = await self._px.carry_out("openSession", {"kinds": kinds}, WorkerSession)
         self._session = opened.id
         self._unsure = False
+        self._sure_until = anyio.current_time() + WAIT_SECONDS
 
     async def _close_session(self) -> None:
         self._stopping = True
@@ -171,11 +182,14 @@ class Worker:
             except PxBoxError as error:
                 log.warning("the session was not closed; it ends by itself: %s", error)
 
-    async def _lease(self, group: anyio.abc.TaskGroup) -> None:
-        """Take what is to be run, once there is something. Raises PxBoxErrors, and Transient: it is
-        not simply repeated, for what a lost reply brought would be unknown here."""
+    async def _lease(self, group: anyio.abc.TaskGroup) -> bool:
+        """Take what is to be run, once there is something; False: it was only asked for what is
+        amiss. Raises PxBoxErrors, and Transient: it is not simply repeated, for what a lost reply
+        brought would be unknown here."""
         input: dict[str, Any] = {"id": self._session, "limit": LEASE_AT_ONCE}
-        unsure, self._unsure = self._unsure, False
+        # By the clock too: a reply may go to a connection that is dead, and nothing says so.
+        unsure = self._unsure or anyio.current_time() >= self._sure_until
+        self._unsure = False
         if unsure:
             # A reply may have been lost: say what is here, and hear what else should be.
             input["held"] = {id: run.wake for id, run in self._runs.items()}
@@ -183,13 +197,14 @@ class Worker:
             input["waitSeconds"] = WAIT_SECONDS
         reply = await self._px.link.once("leaseFlows", msgspec.json.encode(input), None)
         leased = msgspec.json.decode(reply, type=FlowsLeased)
-        # Where long nothing comes, it may be because of what is believed here.
-        self._unsure = self._unsure or not (leased.flows or unsure)
+        if unsure:
+            self._sure_until = anyio.current_time() + WAIT_SECONDS
         for id in leased.lost:
             self._drop(id)
         for flow in leased.flows:
             self._take(flow, group)
         self._evict()
+        return not unsure
 
     def _take(self, flow: LeasedFlow, group: anyio.abc.TaskGroup) -> None:
         run = self._runs.get(flow.flow_id)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
@@ -10,7 +11,15 @@ from typing import Protocol
 
 import trio
 
-from actors import Address, AskTimeout, MailboxFull, System, TurnAbandoned
+from actors import (
+    ActorCrashed,
+    ActorFailing,
+    Address,
+    AskTimeout,
+    MailboxFull,
+    System,
+    TurnAbandoned,
+)
 from actors import Draining as SystemDraining
 from pxbox.behaviors.channel import (
     Behind,
@@ -24,7 +33,7 @@ from pxbox.behaviors.channel import (
 )  # fmt: skip
 from pxbox.domain.resume import FUTURE, Refused, plan_resume
 from pxbox.model.channel import Several
-from pxbox.model.errors import Draining, Overloaded, Unavailable
+from pxbox.model.errors import Draining, Overloaded, PxError, Unavailable
 from pxbox.ports import Bounds, Entry, LogUnavailable
 from pxbox.service.crowds import Crowds
 from pxbox.service.epoch import Epoch
@@ -242,20 +251,24 @@ class Trimmed(Exception):
 
 
 class Ear:
-    """`came` is set by whatever comes; whoever waits again puts a new event in its place first."""
+    """`came` is set by whatever comes; whoever waits again puts a new event in its place first.
+    `look_at` is when to look again though nothing comes."""
 
     def __init__(self, all_: Channels, channels: Sequence[str]) -> None:
         self.came = trio.Event()
+        self.look_at = math.inf
         self.channels = channels
         self._all = all_
 
     async def aclose(self) -> None:
-        """Hear of nothing any more; who waits for it waits no longer."""
+        """Hear of nothing any more; who waits for it waits no longer. Raises nothing: a channel
+        that cannot be left now tells an ear that nobody heeds."""
         self.came.set()
         self._all.deafen(self)
         with trio.CancelScope(shield=True):
             for channel in self.channels:
-                await self._all.leave(channel, self)
+                with suppress(PxError, ActorCrashed, ActorFailing):
+                    await self._all.leave(channel, self)
 
     def put(self, channel: str, entry: Entry, encoded: bytes) -> None:
         self.came.set()

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Protocol
 
 from pxbox.domain.routing import work_channel
 from pxbox.service.channels import Channels, Ear
 
-Line = Hashable
-"""A connection that lasts, such as a WebSocket; or for want of that one call."""
+
+class Line(Protocol):
+    """A connection that lasts, such as a WebSocket; or for want of that one call."""
+
+    @property
+    def open(self) -> bool:
+        """Is anybody there still?"""
+        ...
 
 
 @dataclass(slots=True)
@@ -28,17 +35,24 @@ class Served:
 
     async def begin(self, session: str, line: Line) -> bool:
         """Its worker is there; False: that is known."""
-        if self.serves(session, line):
+        before = self._presences.get(session)
+        if before is not None and before.line is line:
             return False
-        await self.forget(session)
+        # Both without a pause between them: another command may begin the same.
+        gone = self._taken_out(session)
         self._presences[session] = _Presence(line)
         self._sessions.setdefault(line, set()).add(session)
+        if gone is not None:
+            await gone.aclose()
         return True
 
+    def knows(self, session: str) -> bool:
+        """Is its worker there by any connection?"""
+        return session in self._presences
+
     def serves(self, session: str, line: Line) -> bool:
-        """Is its worker there by this connection?"""
-        presence = self._presences.get(session)
-        return presence is not None and presence.line is line
+        """Is its worker there, by this connection?"""
+        return line.open and self._of(session, line)
 
     def has(self, line: Line) -> bool:
         """Has any worker come by this connection?"""
@@ -59,21 +73,30 @@ class Served:
         return presence.ear or ear
 
     async def forget(self, session: str) -> None:
-        """It has ended, or its worker comes by another connection."""
-        presence = self._presences.pop(session, None)
-        if presence is None:
-            return
-        of_line = self._sessions[presence.line]
-        of_line.discard(session)
-        if not of_line:
-            del self._sessions[presence.line]
-        if presence.ear is not None:
-            await presence.ear.aclose()
+        """It has ended."""
+        gone = self._taken_out(session)
+        if gone is not None:
+            await gone.aclose()
 
     async def end(self, line: Line) -> list[str]:
         """The connection is closed; whose it was."""
         sessions = sorted(self._sessions.get(line, ()))
         for session in sessions:
-            if self.serves(session, line):
+            if self._of(session, line):
                 await self.forget(session)
         return sessions
+
+    def _of(self, session: str, line: Line) -> bool:
+        presence = self._presences.get(session)
+        return presence is not None and presence.line is line
+
+    def _taken_out(self, session: str) -> Ear | None:
+        """It is not there any more; the ear that it had is to be closed."""
+        presence = self._presences.pop(session, None)
+        if presence is None:
+            return None
+        of_line = self._sessions[presence.line]
+        of_line.discard(session)
+        if not of_line:
+            del self._sessions[presence.line]
+        return presence.ear

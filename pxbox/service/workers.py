@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -15,7 +16,7 @@ from pxbox.behaviors.durable import submit
 from pxbox.behaviors.settling import woken
 from pxbox.domain import access
 from pxbox.domain.access import Caller
-from pxbox.model.errors import Forbidden, InvalidRequest, PxError, StaleCheckpoint
+from pxbox.model.errors import Draining, Forbidden, InvalidRequest, PxError, StaleCheckpoint
 from pxbox.model.flow import FlowRef
 from pxbox.model.ids import new_ulid
 from pxbox.model.wire import flows as wire
@@ -30,6 +31,13 @@ SESSION = timedelta(seconds=SESSION_SECONDS)
 _AGAIN_SECONDS = 1.2
 
 _decode_kinds = msgspec.json.Decoder(dict[str, int]).decode
+
+
+class _OneCall:
+    """What a call comes by that came by no lasting connection: its transport cancels it when the
+    client leaves."""
+
+    open = True
 
 
 async def open_session(parts: Parts, call: Call) -> Outcome:
@@ -65,8 +73,8 @@ async def close_session(parts: Parts, call: Call) -> Outcome:
     await _kinds(parts, call)
     parts.entrusted.sessions.drop((id, call.caller.sub))
     gone = await parts.flows.end_sessions(id)
-    await parts.served.forget(id)
     await tell_workers(parts, gone)
+    await parts.served.forget(id)
     return Outcome(wire.HandedBack(flow_ids=[flow.id for flow in gone]))
 
 
@@ -109,7 +117,9 @@ async def lease(parts: Parts, call: Call) -> Outcome:
 
 async def leave(parts: Parts, line: Line) -> None:
     """This connection is closed: what waits for its workers is anybody's once it is woken."""
-    sessions = await parts.served.end(line)
+    gone = await parts.served.end(line)
+    # Some may have come back by another connection meanwhile.
+    sessions = [session for session in gone if not parts.served.knows(session)]
     if sessions:
         # Where the database is away it is as if the worker lived, until its session ends.
         with suppress(PxError):
@@ -122,7 +132,7 @@ async def _given(parts: Parts, call: Call, kinds: dict[str, int]) -> Sequence[Gi
     assert isinstance(input, wire.LeaseFlows)
     if not input.wait_seconds:
         return await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
-    line = call.line if call.line is not None else object()
+    line = call.line if call.line is not None else _OneCall()
     await parts.served.begin(input.id, line)
     try:
         return await _awaited(parts, call, input, line, kinds)
@@ -135,21 +145,24 @@ async def _awaited(
     parts: Parts, call: Call, input: wire.LeaseFlows, line: Line, kinds: dict[str, int]
 ) -> Sequence[Given]:
     ear = await parts.served.ear(input.id, kinds)
-    until = look = trio.current_time() + input.wait_seconds
-    while True:
-        with trio.move_on_at(min(look, until)):
+    until = trio.current_time() + input.wait_seconds
+    # What a worker that has gone were given would wait for its session's end.
+    while parts.served.serves(input.id, line):
+        if parts.channels.draining:
+            raise Draining("this broker is shutting down; lease from another")
+        with trio.move_on_at(min(ear.look_at, until)):
             await ear.came.wait()
-        # What a worker that has gone were given would wait for its session's end.
         if not parts.served.serves(input.id, line):
-            return []
+            break
         heard, ear.came = ear.came.is_set(), trio.Event()
         given = await parts.flows.lease(input.id, call.caller.sub, kinds, input.limit)
         if len(given) == input.limit:
             ear.came.set()
-        if given or parts.channels.draining or trio.current_time() >= until:
-            return given
         # Something is to be run, and it may be left to another for now.
-        look = trio.current_time() + _AGAIN_SECONDS if heard else until
+        ear.look_at = trio.current_time() + _AGAIN_SECONDS if heard else math.inf
+        if given or trio.current_time() >= until:
+            return given
+    return []
 
 
 async def end_expired(parts: Parts) -> int:

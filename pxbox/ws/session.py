@@ -150,6 +150,11 @@ class Session:
             if parting:
                 self._all.partings.release_on_behalf_of(self)
 
+    @property
+    def open(self) -> bool:
+        """Is the client there still?"""
+        return self._nursery is not None
+
     def end(self, code: int, reason: str) -> None:
         """End the conversation with this code of the contract; the first one counts."""
         if self._ending is None:

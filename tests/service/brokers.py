@@ -152,3 +152,6 @@ async def open_broker(url: str, storage: Storage | None = None) -> AsyncIterator
             yield Broker(core, url)
     shutil.rmtree(directory)
     assert [entry for entry in logged.entries if entry["log_level"] == "error"] == []
+
+
+Brokers = tuple[Broker, Broker]

@@ -13,6 +13,13 @@ from tests.service.brokers import CITY, Broker, Client, unique
 
 Json = dict[str, Any]
 PATIENCE_SECONDS = 10.0
+STEP = {"key": "score#1", "digest": "d", "result": {"risk": 1}}
+
+
+class Connection:
+    """A worker's line to the broker."""
+
+    open = True
 
 
 @dataclass
@@ -83,7 +90,9 @@ async def started(broker: Broker, kind: str | None = None, **members: Any) -> tu
     return made["flowId"], kind
 
 
-async def worker(broker: Broker, kind: str, version: int = 1, line: object | None = None) -> Worker:
+async def worker(
+    broker: Broker, kind: str, version: int = 1, line: Connection | None = None
+) -> Worker:
     """One that has a session; `line` is its connection, where it has one."""
     client = replace(broker.client("worker", f"worker:{kind}"), line=line)
     kinds = [{"kind": kind, "version": version}]

@@ -10,13 +10,11 @@ from pxbox.model.errors import (
 )
 from tests.service.brokers import Broker
 from tests.service.flows import (
+    STEP,
     ask,
     read,
     running,
 )
-
-STEP = {"key": "score#1", "digest": "d", "result": {"risk": 1}}
-Brokers = tuple[Broker, Broker]
 
 
 async def test_a_checkpoint_again_is_answered_and_done_once(broker: Broker) -> None:

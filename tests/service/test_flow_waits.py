@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import trio
 
-from tests.service.brokers import ROME, Broker, unique
+from tests.service.brokers import ROME, Broker, Brokers, unique
 from tests.service.flows import (
+    STEP,
     Json,
     ask,
     child,
@@ -19,9 +20,6 @@ from tests.service.flows import (
     timer,
     worker,
 )
-
-STEP = {"key": "score#1", "digest": "d", "result": {"risk": 1}}
-Brokers = tuple[Broker, Broker]
 
 
 async def test_an_answer_wakes_the_flow_that_waits_for_it(broker: Broker) -> None:

@@ -15,6 +15,7 @@ from pxbox.model.errors import (
 from pxbox.model.principal import FLOW, OPERATE, RESPOND
 from tests.service.brokers import ROME, Broker, unique
 from tests.service.flows import (
+    STEP,
     Json,
     ask,
     child,
@@ -27,9 +28,6 @@ from tests.service.flows import (
     until,
     worker,
 )
-
-STEP = {"key": "score#1", "digest": "d", "result": {"risk": 1}}
-Brokers = tuple[Broker, Broker]
 
 
 async def test_a_parked_flow_is_left_alone_until_it_is_retried(broker: Broker) -> None:

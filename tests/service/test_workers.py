@@ -13,10 +13,18 @@ import trio
 from pxbox.model.errors import Forbidden, InvalidRequest, NotFound, StaleCheckpoint
 from pxbox.service import workers
 from tests.postgres.sessions import run_asyncio
-from tests.service.brokers import ROME, Broker, unique
-from tests.service.flows import Worker, ask, held, owner, running, signal, started, worker
-
-Brokers = tuple[Broker, Broker]
+from tests.service.brokers import ROME, Broker, Brokers, unique
+from tests.service.flows import (
+    Connection,
+    Worker,
+    ask,
+    held,
+    owner,
+    running,
+    signal,
+    started,
+    worker,
+)
 
 
 async def expire(broker: Broker, session: str) -> None:
@@ -120,7 +128,7 @@ async def test_whose_worker_or_broker_has_gone_keeps_no_waiting_flow_from_others
     ana = await here.user()
     for gone in ("worker", "broker"):
         kind = unique("kind")[:40]
-        line = object()
+        line = Connection()
         hands = await worker(there, kind, line=line)
         other = await worker(here, kind)
         await started(here, kind)
@@ -140,7 +148,7 @@ async def test_whose_worker_or_broker_has_gone_keeps_no_waiting_flow_from_others
 
 async def test_a_worker_that_comes_by_another_connection_is_served_by_it(broker: Broker) -> None:
     kind = unique("kind")[:40]
-    first, second = object(), object()
+    first, second = Connection(), Connection()
     hands = await worker(broker, kind, line=first)
     served = "select served_by from worker_session where id = $1"
     mine = broker.core.journal.name

@@ -14,6 +14,13 @@ with quick as (
     select id from worker_session
      where id = $1 and sub = $2 and expires_at > clock_timestamp()
        for key share
+), living as materialized (
+    -- Once for all flows that are with others: the view of the connections is not cheap.
+    select s.id, s.served_by is null
+                 or (s.served_by <> ''
+                     and exists (select from pg_stat_activity a
+                                  where a.application_name = s.served_by)) as served
+      from worker_session s where s.expires_at > clock_timestamp()
 ), picked as (
     select f.id, f.session as had, f.seen, f.runnable_at
       from flow f
@@ -22,12 +29,8 @@ with quick as (
      where f.runnable_at is not null and not f.parked and f.kind_version <= k.version
        and (f.session is null or f.session = $1
             or (f.status <> 'RUNNING' and f.runnable_at < clock_timestamp() - interval '1 second')
-            or not exists (select from worker_session s
-                            where s.id = f.session and s.expires_at > clock_timestamp()
-                              and (f.status = 'RUNNING' or s.served_by is null
-                                   or (s.served_by <> ''
-                                       and exists (select from pg_stat_activity a
-                                                    where a.application_name = s.served_by)))))
+            or not exists (select from living s
+                            where s.id = f.session and (f.status = 'RUNNING' or s.served)))
      order by f.runnable_at limit $5 for update of f skip locked
 ), given as (
     update flow f
