@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import anyio
 import msgspec
@@ -18,7 +18,7 @@ from pxbox.cli.names import Names, names_of
 from pxbox.cli.terminal import clean, note, put, put_json, put_pairs, put_table
 from pxbox.cli.times import distance, shown
 from pxbox.cli.where import NOWHERE, Switch, Where
-from pxbox.client import AsyncPxBox, FlowFailed
+from pxbox.client import AsyncPxBox
 from pxbox.model.flow import OPEN_FLOW, FlowStatus
 from pxbox.model.wire.flows import FlowDetail, FlowSummary, TimelineItem
 
@@ -42,6 +42,7 @@ def start(
     owner: Annotated[str | None, Parameter(metavar="ADDRESS", show_default=False)] = None,
     key: Annotated[str | None, Parameter(metavar="TEXT", show_default=False)] = None,
     wait: Switch = False,
+    json: Switch = False,
     where: Where = NOWHERE,
 ) -> int:
     """Start a flow and print its id; with --wait, wait for its end and print its result.
@@ -60,6 +61,8 @@ def start(
         Start it once only with this key, however often this is called.
     wait
         Wait for its end, and print what it returned.
+    json
+        Print the flow as JSON, as getFlow gives it.
     """
     name, version = _named(kind)
     if version is None and input is not None:
@@ -73,22 +76,24 @@ def start(
     given = read_json(input, "input") if input is not None else None
     state = read_json(cursor, "cursor") if cursor is not None else None
 
-    async def go(px: AsyncPxBox) -> tuple[str, Any]:
+    async def go(px: AsyncPxBox) -> tuple[str, FlowDetail | None]:
         if version is None:
             handle = await px.flows.start_external(name, state, owner=owner, key=key)
         else:
             handle = await px.flows.start((name, version), given, owner=owner, key=key)
         if not wait:
-            return handle.id, None
+            return handle.id, await handle.get() if json else None
         note(f"Started {handle.id}. Waiting for its end; Ctrl-C leaves it running.")
-        try:
-            return handle.id, await handle.result()
-        except FlowFailed as failed:
-            raise CommandFailed(_ended_badly(failed.flow)) from None
+        ended = await handle.wait()
+        if ended.status is not FlowStatus.COMPLETED:
+            raise CommandFailed(_ended_badly(ended))
+        return handle.id, ended
 
-    id, result = call(where, go)
-    if wait:
-        put_json(result)
+    id, flow = call(where, go)
+    if json:
+        put_json(flow)
+    elif flow is not None:
+        put_json(msgspec.json.decode(flow.result))
     else:
         put(id)
     return Exit.DONE
