@@ -19,16 +19,19 @@ from pxbox.behaviors.flow_commits import (
     flow_row,
     happened,
     new_flow_row,
+    opened,
     saving,
     take_signals,
     told,
     wait_alarm,
 )  # fmt: skip
 from pxbox.behaviors.flow_messages import (
+    AskBeside,
     CreateFlow,
     FireWait,
     FlowDone,
     FlowMessage,
+    NewWait,
     ResumeFlow,
     Save,
     SendSignal,
@@ -39,6 +42,7 @@ from pxbox.domain import flow as domain
 from pxbox.domain.flow import OpenWait
 from pxbox.model.errors import (
     InvalidRequest,
+    InvalidTime,
     PxError,
     StaleCheckpoint,
 )
@@ -95,7 +99,7 @@ class FlowActor:
         try:
             return await self._act(message)
         except PxError as refusal:
-            once = message.once if isinstance(message, Steer | SendSignal | ResumeFlow) else None
+            once = None if isinstance(message, Save) else message.once
             reply = await self._row.refuse(refusal, self._around.reads, once)
             return FlowDone(self._row.held, reply)
 
@@ -110,7 +114,7 @@ class FlowActor:
         )
         return await self._commit(commit, flow, message.once)
 
-    async def _act(self, message: Save | Steer | SendSignal | ResumeFlow) -> FlowDone:
+    async def _act(self, message: Save | Steer | SendSignal | ResumeFlow | AskBeside) -> FlowDone:
         match message:
             case Save():
                 return await self._save(message)
@@ -120,6 +124,8 @@ class FlowActor:
                 return await self._signal(message)
             case ResumeFlow():
                 return await self._resume(message)
+            case AskBeside():
+                return await self._ask_beside(message)
 
     async def _save(self, message: Save, behind: bool = False) -> FlowDone:
         flow, now = self._row.held, self._around.journal.now()
@@ -134,6 +140,9 @@ class FlowActor:
         if taken and waits:
             after, behind = replaced(after, status=FlowStatus.RUNNING), True
         suspends = waits and not behind and after.parked is None
+        if after.status not in OPEN_FLOW and (after.external or after.beside):
+            # A worker names what its code has open, and knows of nothing else.
+            message = replace(message, cancels=await self._around.reads.open_waits(self._id))
         commit = saving(flow, after, message, suspends)
         if transition.type is not None:
             commit = replace(commit, events=(*commit.events, told(after, transition.type, None)))
@@ -241,6 +250,19 @@ class FlowActor:
         )
         return await self._commit(commit, after, message.once)
 
+    async def _ask_beside(self, message: AskBeside) -> FlowDone:
+        """The request and the flow's wait for it, in one commit: whoever cancels the flow from now
+        on finds it (F6)."""
+        flow, now = self._row.held, self._around.journal.now()
+        transition = domain.decide(flow, domain.AskBeside(), now)
+        assert transition is not None, "a request is never a repeat of another"
+        after = replaced(transition.after, version=flow.version + 1)
+        request = message.request
+        id = request.request.id
+        wait = NewWait(id, id, WaitKind.ASK, "", request=request)
+        commit = opened(Commit(id=uuid4(), rows=(flow_row(after),)), after, wait)
+        return await self._commit(commit, after, message.once, message.reply)
+
     async def _fire(self, message: FireWait) -> FlowDone:
         """A timer fires; the wait for a signal expires, if none has come."""
         flow = self._row.held
@@ -289,10 +311,13 @@ class FlowActor:
         commit = ended(commit, after, await self._around.reads.open_waits(self._id))
         return await self._commit(commit, after, None)
 
-    async def _commit(self, commit: Commit, after: Flow, once: Once | None) -> FlowDone:
+    async def _commit(
+        self, commit: Commit, after: Flow, once: Once | None, reply: bytes | None = None
+    ) -> FlowDone:
         """Make it durable, then remember. Raises Stale where it must be decided again."""
         if once is not None:
-            commit = replace(commit, keys=(once.reservation(self._around.reply(after)),))
+            key = once.reservation(self._around.reply(after) if reply is None else reply)
+            commit = replace(commit, keys=(*commit.keys, key))
         result = await self._row.commit(commit, after)
         if isinstance(result, Committed):
             return FlowDone(after)
@@ -301,6 +326,10 @@ class FlowActor:
     def _lost(self, conflict: Conflict, after: Flow, once: Once | None) -> FlowDone:
         if conflict.guard == "key" and once is not None and "bodyHash" in conflict.holds:
             return FlowDone(after, once.replay(conflict.holds))
+        if conflict.guard == "key" and "requestId" in conflict.holds:
+            return FlowDone(after, existing=str(conflict.holds["requestId"]))
+        if conflict.guard == "time":
+            raise InvalidTime("the deadline has passed already")
         if conflict.guard == "fence":
             # Another process fired this alarm, or received this message.
             return FlowDone(after)

@@ -104,7 +104,7 @@ def saving(before: Flow, after: Flow, message: Save, suspends: bool) -> Commit:
     steps = tuple(_step_row(before, n, step) for n, step in enumerate(message.steps, 1))
     commit = replace(commit, rows=(*commit.rows, *steps))
     for new in message.waits:
-        commit = _opened(commit, after, new)
+        commit = opened(commit, after, new)
     for wait in message.cancels:
         commit = _let_go(commit, after, wait)
     if after.status not in OPEN_FLOW and after.parent is not None:
@@ -138,7 +138,8 @@ def _step_row(flow: Flow, n: int, step: NewStep) -> Row:
     return Row("flow_step", f"{flow.id}/{step.key}", 1, values)
 
 
-def _opened(commit: Commit, flow: Flow, wait: NewWait) -> Commit:
+def opened(commit: Commit, flow: Flow, wait: NewWait) -> Commit:
+    """The commit with this wait, and with what the flow waits for."""
     values = {
         "flow_id": flow.id,
         "key": wait.key,

@@ -100,6 +100,15 @@ class ResumeFlow:
 
 
 @dataclass(frozen=True, slots=True)
+class AskBeside:
+    """A request is created for the flow, and not by a checkpoint; `reply` is kept under `once`."""
+
+    request: NewRequest
+    once: Once | None
+    reply: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class FireWait:
     """The alarm of a timer, or of a wait for a signal, is due (S10)."""
 
@@ -111,11 +120,15 @@ class FireWait:
 @dataclass(frozen=True, slots=True)
 class FlowDone:
     """The flow as it stands, or the reply that the same key got first. `behind`: an outcome came
-    before it could wait, so it goes on."""
+    before it could wait, so it goes on. `existing` is the id of the open request with the same
+    subject, where there is one: then none was created."""
 
     flow: Flow
     replay: Raw | None = None
     behind: bool = False
+    existing: str | None = None
 
 
-FlowMessage = CreateFlow | Save | Steer | SendSignal | ResumeFlow | FireWait | CancelMessage
+FlowMessage = (
+    CreateFlow | Save | Steer | SendSignal | ResumeFlow | AskBeside | FireWait | CancelMessage
+)

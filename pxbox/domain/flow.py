@@ -61,6 +61,11 @@ class Give:
 
 
 @dataclass(frozen=True, slots=True)
+class AskBeside:
+    """A request is created for the flow, and not by a checkpoint."""
+
+
+@dataclass(frozen=True, slots=True)
 class Cancel:
     by: str
     reason: str | None
@@ -71,7 +76,7 @@ class Retry:
     """Run a parked or a failed flow again, from its last checkpoint."""
 
 
-Command = Checkpoint | Give | Cancel | Retry
+Command = Checkpoint | Give | AskBeside | Cancel | Retry
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +94,9 @@ class Transition:
 # Every (status, command) that may change something; what is absent is refused, unless its goal
 # already holds. A cancelled flow that has something to undo goes on to checkpoint.
 ALLOWED: dict[FlowStatus, frozenset[type]] = {
-    FlowStatus.RUNNING: frozenset({Checkpoint, Give, Cancel, Retry}),
-    FlowStatus.WAITING_INPUT: frozenset({Checkpoint, Give, Cancel, Retry}),
-    FlowStatus.SUSPENDED: frozenset({Checkpoint, Give, Cancel, Retry}),
+    FlowStatus.RUNNING: frozenset({Checkpoint, Give, AskBeside, Cancel, Retry}),
+    FlowStatus.WAITING_INPUT: frozenset({Checkpoint, Give, AskBeside, Cancel, Retry}),
+    FlowStatus.SUSPENDED: frozenset({Checkpoint, Give, AskBeside, Cancel, Retry}),
     FlowStatus.COMPLETED: frozenset(),
     FlowStatus.CANCELLED: frozenset({Checkpoint}),
     FlowStatus.FAILED: frozenset({Retry}),
@@ -118,6 +123,8 @@ def decide(flow: Flow, command: Command, now: datetime) -> Transition | None:
             return _checkpoint(flow, command, now)
         case Give():
             return _give(flow, command, now)
+        case AskBeside():
+            return Transition(replace(flow, beside=True, updated_at=now), None)
         case Cancel(by, reason):
             return _cancel(flow, by, reason, now)
         case Retry():
@@ -132,7 +139,7 @@ def _settled(flow: Flow, command: Command) -> bool:
             return flow.status is FlowStatus.CANCELLED
         case Retry():
             return flow.status in OPEN_FLOW and flow.parked is None
-        case Give():
+        case Give() | AskBeside():
             return False
 
 

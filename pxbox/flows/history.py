@@ -59,6 +59,9 @@ class History:
         """Take in waits and outcomes; return the keys of those whose outcome is new."""
         settled = []
         for view in waits:
+            if view.key == view.id:
+                # A request that was created beside the code.
+                continue
             wait = self.waits.setdefault(view.key, Wait(view.id, view.kind, view.digest or ""))
             if view.outcome is None or wait.outcome is not None:
                 continue

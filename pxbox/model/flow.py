@@ -83,6 +83,7 @@ class Flow(Struct, frozen=True, rename="camel", omit_defaults=True):
     `owner` is an entity, `requestor` the client that created it. `steps` counts checkpointed
     steps, `compensations` those that a failure or a cancel has still to undo. `text` is what its
     author says of it; `last` the sha256 of the last checkpoint, which tells a repeat of it.
+    `beside`: requests were created for it that are not in any checkpoint.
     """
 
     id: str
@@ -103,6 +104,7 @@ class Flow(Struct, frozen=True, rename="camel", omit_defaults=True):
     parked: Parked | None = None
     error: str | None = None
     last: str | None = None
+    beside: bool = False
     closed_at: datetime | None = None
     closed_by: str | None = None
 

@@ -13,6 +13,8 @@ from msgspec import UNSET, Raw
 from msgspec.structs import replace as replaced
 
 from actors.journal import Key
+from pxbox.behaviors.durable import Once
+from pxbox.behaviors.flow_messages import AskBeside, FlowDone
 from pxbox.behaviors.request import Content, Create, Done
 from pxbox.behaviors.request_messages import NewRequest, Remarks
 from pxbox.domain import access
@@ -63,9 +65,7 @@ async def create(parts: Parts, call: Call) -> Outcome:
         if earlier is not None:
             return earlier
         raise
-    message = Create(made.request, made.content, key, made.subject, call.author, made.remarks)
-    done = await ask(parts, "request", request_id, message)
-    assert isinstance(done, Done)
+    done = await _create(parts, replace(made, author=call.author), key)
     if done.replay is not None:
         return Outcome(done.replay, replayed=True)
     if done.existing is None:
@@ -74,6 +74,19 @@ async def create(parts: Parts, call: Call) -> Outcome:
     request = await parts.views.request(done.existing)
     assert request is not None, "the key of a subject names a request"
     return Outcome(replaced(created(request, made.remarks), existing=True), existing=True)
+
+
+async def _create(parts: Parts, made: NewRequest, key: Once | None) -> Done:
+    request = made.request
+    if request.flow is None:
+        message = Create(request, made.content, key, made.subject, made.author, made.remarks)
+        done = await ask(parts, "request", request.id, message)
+        assert isinstance(done, Done)
+        return done
+    reply = msgspec.json.encode(created(request, made.remarks))
+    of_flow = await ask(parts, "flow", request.flow.id, AskBeside(made, key, reply))
+    assert isinstance(of_flow, FlowDone)
+    return Done(request, of_flow.replay, existing=of_flow.existing)
 
 
 @dataclass(frozen=True, slots=True)

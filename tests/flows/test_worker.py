@@ -49,6 +49,32 @@ def database(module_brokers: Brokers) -> Iterator[AsyncpgThread]:
 
 
 @on_both
+async def test_what_is_asked_beside_the_code_is_nothing_that_a_replay_misses(
+    module_broker: Broker,
+) -> None:
+    """F1: only what the code did is compared with what it does."""
+    ann, bob, done = name("ann"), name("bob"), list[str]()
+    kind = steady(done, ann)
+    async with (
+        client(module_broker) as px,
+        client(module_broker, ann) as her,
+        client(module_broker, bob) as him,
+    ):
+        await introduce(px, ann, bob)
+        async with working(px, kind):
+            handle = await px.flows.start(kind)
+            await waiting(handle, "question#1")
+            beside = {"to": bob, "schema": {"type": "integer"}, "flowId": handle.id}
+            await px.call("createRequest", beside)
+            await answer(him, bob, 1)
+        async with working(px, kind) as worker:
+            await answer(her, ann, 7)
+            assert await handle.result() == [7]
+            assert worker.replays
+    assert done == ["before", "after"]
+
+
+@on_both
 async def test_a_flow_asks_steps_signals_and_has_children(module_broker: Broker) -> None:
     ann = name("ann")
 
