@@ -15,7 +15,7 @@ from pxbox.cli.calling import call
 from pxbox.cli.exits import CommandFailed, Exit
 from pxbox.cli.given import read_json
 from pxbox.cli.names import Names, names_of
-from pxbox.cli.terminal import clean, note, put, put_json, put_pairs, put_table
+from pxbox.cli.terminal import clean, clean_lines, note, put, put_json, put_pairs, put_table
 from pxbox.cli.times import distance, shown
 from pxbox.cli.where import NOWHERE, Switch, Where
 from pxbox.client import AsyncPxBox
@@ -180,6 +180,8 @@ def show(id: Id, /, *, json: Switch = False, where: Where = NOWHERE) -> int:
     put_pairs(_facts(flow))
     put("")
     put_table(timeline.COLUMNS, timeline.rows(flow, items, names))
+    if flow.error is not None and "\n" in flow.error:
+        put(f"\nerror\n{clean_lines(flow.error)}")
     if flow.status is FlowStatus.COMPLETED:
         put("\nresult")
         put(msgspec.json.format(bytes(flow.result), indent=2).decode())
@@ -266,7 +268,7 @@ def _facts(flow: FlowDetail) -> list[tuple[str, str]]:
         ("says", flow.text),
         ("waits for", waiting or None),
         ("parked", flow.parked.reason if flow.parked else None),
-        ("error", flow.error),
+        ("error", flow.error and flow.error.partition("\n")[0]),
         ("started", shown(flow.created_at)),
         ("ended", shown(flow.closed_at) if flow.closed_at else None),
     ]

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import traceback
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import Path
 
 import msgspec
 
+import pxbox
 from pxbox.flows.errors import Parked
 from pxbox.model.flow import FlowStatus
 
 _FRAMES_KEPT = 5
+_OURS = str(Path(pxbox.__file__).parent) + os.sep
 
 
 class Ending(Enum):
@@ -34,7 +38,12 @@ class End:
 
 
 def shown(error: BaseException) -> str:
-    """The error with the last frames of where it was raised."""
-    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES_KEPT:]
-    where = "".join(traceback.format_list(frames))
-    return f"{type(error).__name__}: {error}\n{where}".rstrip()
+    """The error with its notes, and the last frames of where it was raised: of the author's code,
+    unless it was raised outside of any."""
+    frames = traceback.extract_tb(error.__traceback__)
+    theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]
+    lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
+    for frame in (theirs or frames)[-_FRAMES_KEPT:]:
+        lines += [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}']
+        lines += [f"    {frame.line}"] if frame.line else []
+    return "\n".join(lines)

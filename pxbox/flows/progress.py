@@ -287,6 +287,8 @@ class Progress:
         none did, such as for a `ctx.state` that is too large, the flow fails."""
         if not sent.keys:
             self.end = End(FlowStatus.FAILED, error=f"a checkpoint was refused: {refusal}")
+        else:
+            refusal.add_note(f"The checkpoint with {', '.join(sent.keys[:5])} was refused.")
         for key in sent.keys:
             self._refused[key] = refusal
             if key in self._acks:

@@ -121,6 +121,9 @@ def test_starting_can_wait_for_the_result(working: Shell) -> None:
     failed = working.run("flows", "start", "failing@1", "--wait")
     assert failed.returncode == Exit.PROBLEM
     assert "ValueError: not today" in failed.stderr
+    (flow,) = json.loads(working.good("flows", "list", "--kind", "failing", "--json"))
+    lines = working.good("flows", "show", flow["id"]).splitlines()
+    assert lines.index("error") < lines.index('    raise ValueError("not today")')
 
 
 def test_flows_are_steered_by_ids_and_by_what_they_have_in_common(shell: Shell) -> None:

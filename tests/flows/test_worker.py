@@ -49,6 +49,24 @@ def database(module_brokers: Brokers) -> Iterator[AsyncpgThread]:
 
 
 @on_both
+async def test_a_question_that_is_refused_fails_its_flow_by_name_and_line(
+    module_broker: Broker,
+) -> None:
+    @flow(name("asks"))
+    async def asks(ctx: Context) -> None:
+        await ctx.ask("receipt", to="nobody-of-that-name", schema=int)
+
+    async with client(module_broker) as px, working(px, asks):
+        ended = await (await px.flows.start(asks)).wait()
+    assert ended.status == "FAILED"
+    said, refused, *where = str(ended.error).splitlines()
+    assert "nobody-of-that-name" in said
+    assert "receipt#1" in refused
+    assert where[-1].strip().startswith('await ctx.ask("receipt"')
+    assert sum(line.startswith("  File") for line in where) == 1
+
+
+@on_both
 async def test_what_is_asked_beside_the_code_is_nothing_that_a_replay_misses(
     module_broker: Broker,
 ) -> None:
