@@ -17,6 +17,7 @@ import msgspec
 
 from pxbox.client.requests import Addressees, AsSchema, Details
 from pxbox.client.schemas import to_json
+from pxbox.flows.ending import raised_at
 from pxbox.flows.errors import StepFailed
 from pxbox.flows.history import digest
 from pxbox.flows.kinds import FlowKind
@@ -271,7 +272,8 @@ def _recorded(key: str, value: Any) -> bytes:
 
 
 def _failure(error: Exception) -> bytes:
-    return msgspec.json.encode({"error": [type(error).__name__, str(error)[:4096]]})
+    where = "\n".join(raised_at(error))[:4096]
+    return msgspec.json.encode({"error": [type(error).__name__, str(error)[:4096], where]})
 
 
 def _result(key: str, record: bytes) -> Any:

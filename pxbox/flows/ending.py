@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import traceback
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
+import anyio
 import msgspec
 
 import pxbox
@@ -15,7 +18,16 @@ from pxbox.flows.errors import Parked
 from pxbox.model.flow import FlowStatus
 
 _FRAMES_KEPT = 5
-_OURS = str(Path(pxbox.__file__).parent) + os.sep
+# Between the author's flow and the author's function.
+_PACKAGES = Path(anyio.__file__).parent.parent
+_NOT_THEIRS = tuple(
+    str(folder) + os.sep
+    for folder in (
+        Path(pxbox.__file__).parent,
+        Path(asyncio.__file__).parent,
+        *(_PACKAGES / name for name in ("anyio", "trio", "outcome")),
+    )
+)
 
 
 class Ending(Enum):
@@ -40,10 +52,20 @@ class End:
 def shown(error: BaseException) -> str:
     """The error with its notes, and the last frames of where it was raised: of the author's code,
     unless it was raised outside of any."""
+    where = raised_at(error) or _drawn(traceback.extract_tb(error.__traceback__))
+    notes = getattr(error, "__notes__", ())
+    return "\n".join([f"{type(error).__name__}: {error}", *notes, *where])
+
+
+def raised_at(error: BaseException) -> list[str]:
+    """The last frames of the author's code, in lines as a traceback has them."""
     frames = traceback.extract_tb(error.__traceback__)
-    theirs = [frame for frame in frames if not frame.filename.startswith(_OURS)]
-    lines = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", ())]
-    for frame in (theirs or frames)[-_FRAMES_KEPT:]:
+    return _drawn([frame for frame in frames if not frame.filename.startswith(_NOT_THEIRS)])
+
+
+def _drawn(frames: Sequence[traceback.FrameSummary]) -> list[str]:
+    lines = []
+    for frame in frames[-_FRAMES_KEPT:]:
         lines += [f'  File "{frame.filename}", line {frame.lineno}, in {frame.name}']
         lines += [f"    {frame.line}"] if frame.line else []
-    return "\n".join(lines)
+    return lines

@@ -10,11 +10,13 @@ class FlowError(Exception):
 class StepFailed(FlowError):
     """A step failed as often as its policy lets it. It was recorded: a replay fails alike.
 
-    `step` is its key, `kind` the name of the exception's class.
+    `step` is its key, `kind` the name of the exception's class, `where` the lines that raised it.
     """
 
-    def __init__(self, step: str, kind: str, message: str) -> None:
+    def __init__(self, step: str, kind: str, message: str, where: str = "") -> None:
         super().__init__(f"step {step} failed: {kind}: {message}")
+        if where:
+            self.add_note(where)
         self.step = step
         self.kind = kind
         self.message = message

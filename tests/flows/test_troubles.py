@@ -43,6 +43,31 @@ def test_a_handler_that_raises_fails_with_the_frames_of_where_it_did() -> None:
     assert len(ended.error) < 1000
 
 
+@pytest.mark.parametrize("crashes", [False, True])
+def test_a_step_that_raises_fails_with_the_line_that_did(crashes: bool) -> None:
+    """Also where the failure comes from the record."""
+
+    def paint() -> None:
+        raise KeyError("no paint")
+
+    @flow("paints")
+    async def paints(ctx: Context) -> str:
+        try:
+            await ctx.step("paint", paint)
+        except StepFailed as failed:
+            kept = failed
+        await ctx.sleep("a day", DAY)
+        raise kept
+
+    ended = run_flow(paints)
+    if crashes:
+        ended = replay(paints, ended.record)
+    said, *where = str(ended.error).splitlines()
+    assert said == "StepFailed: step paint#1 failed: KeyError: 'no paint'"
+    assert where[1].strip() == 'raise KeyError("no paint")'
+    assert not [line for line in where if "anyio" in line or "context.py" in line]
+
+
 def test_a_handler_is_retried_by_its_policy_and_with_pauses() -> None:
     """Never a hot loop: the pauses grow."""
     tries: list[int] = []
