@@ -154,7 +154,7 @@ export type CreateRequest = {
   defaultAnswer?: unknown
   /** How many seconds before the deadline `request.deadline_near` is sent; 0: never. */
   deadlineNear?: number
-  /** The flow that waits for the answer: the request belongs to it, and its outcome wakes it. The caller's own. */
+  /** The flow that waits for the answer: the request belongs to it, its outcome wakes it, and it is withdrawn when the flow ends. The caller's own, and not yet ended. */
   flowId?: string | null
   /** Which files an answer may refer to. Left out, it is `{}` where the schema has `format: pxbox-file` anywhere; otherwise no files are taken. */
   filesPolicy?: FilesPolicy
